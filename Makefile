@@ -1,0 +1,59 @@
+# make book | make test | make check | make notebooks | make bench | make pdf | make clean
+# From a fresh clone only python3, make and git are needed: the first target sets up $(VENV).
+PYTHON ?= python3
+VENV   ?= .venv
+# Where pip's default torch wheel brings CUDA, name PyTorch's CPU wheel index here:
+#   make book PIP_TORCH="--index-url <the CPU index from PyTorch's installation page>"
+PIP_TORCH ?=
+# Processes for the tests; each is single-threaded, which is faster for these matrices.
+JOBS ?= 2
+
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+export OMP_NUM_THREADS = 1
+export OPENBLAS_NUM_THREADS = 1
+export MKL_NUM_THREADS = 1
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.PHONY: setup book test check notebooks bench pdf clean
+.DELETE_ON_ERROR:
+
+setup: $(STAMP)
+
+# torch first and alone: a resolver that may upgrade it brings several GB of CUDA packages.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q torch==2.13.0 $(PIP_TORCH)
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[book,test,networks]"
+	@touch $@
+
+# -W turns warnings into errors only in a full build, so an official build starts from nothing.
+book: $(STAMP)
+	rm -rf _build
+	$(BIN)/jupyter-book build -W --keep-going --all .
+	$(BIN)/python -m pytest -q tests/test_html.py
+	@echo "Open _build/html/index.html"
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope -o addopts= -o filterwarnings= -p no:cacheprovider --nbval --nbval-current-env \
+	  --nbval-cell-timeout 600 --nbval-sanitize-with tests/nbval_sanitize.cfg book
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+notebooks: $(STAMP)
+	$(BIN)/python book/execute.py
+
+bench: $(STAMP)
+	$(BIN)/python -m pip install -q -c constraints.txt -c benchmarks/constraints.txt -e ".[bench]"
+	$(BIN)/python benchmarks/laws.py
+
+pdf: $(STAMP)
+	$(BIN)/jupyter-book build --all --builder pdflatex .
+
+clean:
+	rm -rf _build out

@@ -1,0 +1,164 @@
+"""Boundary values on the real axis: density, cumulative distribution, quantiles.
+
+Everything is read off F = 1/G(x + i0), see `hessrmt.free_triplet`. For many points Newton's method
+starts from a table of F on each support interval; it needs to be closer to the root than to its
+conjugate only, since there is just one root in the upper half-plane to converge to.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import elementwise
+
+from hessrmt.free_triplet import FreeTriplet
+
+__all__ = ["BoundaryValues"]
+
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+_NODES = 256  # cells of the table on each support interval; smaller calls do without
+
+
+class _Piece(NamedTuple):
+    """A support interval, or an atom (low == high), and the distribution function around it."""
+
+    low: float
+    high: float
+    cdf_below: float
+    cdf_above: float
+
+
+class BoundaryValues:
+    """F from above on the real axis and what follows from it, for one law.
+
+    Parameters
+    ----------
+    triplet : FreeTriplet
+        The law.
+    """
+
+    def __init__(self, triplet: FreeTriplet) -> None:
+        self._triplet = triplet
+        self._support = triplet.support
+
+    # -- F -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def _tables(self) -> list[Complex]:
+        """F at the nodes middle - half cos(pi k/_NODES) of each support interval.
+
+        In that angle F is smooth up to the edges, where it has square roots in x.
+        """
+        angles = np.linspace(0.0, np.pi, _NODES + 1)[1:-1]
+        gaps, tables = self._triplet.gaps, []
+        for i, (low, high) in enumerate(self._support):
+            inner = self._triplet.solve(_at_angle(low, high, angles).astype(np.complex128))
+            tables.append(np.concatenate([[gaps[i].high], inner, [gaps[i + 1].low]]))
+        return tables
+
+    def inside(self, i: int, x: Real) -> Complex:
+        """F at points strictly inside support interval `i`, in a flat array."""
+        if x.size < _NODES and "_tables" not in self.__dict__:
+            return self._triplet.solve(x.astype(np.complex128))
+        low, high = self._support[i]
+        position = np.arccos(((low + high - 2 * x) / (high - low)).clip(-1, 1)) * (_NODES / np.pi)
+        cell = position.astype(np.intp).clip(0, _NODES - 1)
+        table = self._tables[i]
+        guess = table[cell] + (position - cell) * np.diff(table)[cell]
+        F, converged = self._triplet.polish(guess, x, steps=8)
+        redo = ~(converged & (F.imag > 0))
+        if redo.any():
+            F[redo] = self._triplet.solve(x[redo].astype(np.complex128))
+        return F
+
+    def everywhere(self, x: Real) -> Complex:
+        """F at any real points, in a flat array; real off the support."""
+        F = np.empty(x.shape, dtype=np.complex128)
+        where = np.searchsorted(np.ravel(self._support), x, side="left")  # odd: inside
+        for i, gap in enumerate(self._triplet.gaps):
+            outside = where == 2 * i
+            F[outside] = self._triplet.solve_in_gap(x[outside], gap)
+        for i in range(len(self._support)):
+            inside = where == 2 * i + 1
+            F[inside] = self.inside(i, x[inside])
+        return F
+
+    @property
+    def hard_edge(self) -> float | None:
+        """The edge where the density diverges (F = 0 is a critical point of psi), or None."""
+        t = self._triplet
+        return t.drift if t.variance == 0 and t.defect == 0 else None
+
+    # -- distribution ------------------------------------------------------------------------------
+
+    @cached_property
+    def _pieces(self) -> tuple[_Piece, ...]:
+        """Support intervals and atoms, from left to right."""
+        t = self._triplet
+        pieces = []
+        for i, gap in enumerate(t.gaps):
+            below = gap.cdf_below
+            if t.atom_mass > 0 and gap.low < 0 < gap.high:
+                pieces.append(_Piece(t.drift, t.drift, below, below + t.atom_mass))
+                below += t.atom_mass
+            if i < len(self._support):
+                pieces.append(_Piece(*self._support[i], below, t.gaps[i + 1].cdf_below))
+        return (*pieces[:-1], pieces[-1]._replace(cdf_above=1.0))  # no rounding in the total
+
+    def cdf(self, x: Real) -> Real:
+        """Mass on (-inf, x], atoms included."""
+        value = np.zeros(x.shape)
+        interval = 0
+        for piece in self._pieces:
+            if piece.low < piece.high:
+                inside = (x > piece.low) & (x < piece.high)
+                value[inside] = self._cdf_inside(x[inside], self.inside(interval, x[inside]))
+                interval += 1
+            value[x >= piece.high] = piece.cdf_above
+        return value
+
+    def _cdf_inside(self, x: Real, F: Complex) -> Real:
+        """Integral of G by parts; the formula stands in `SpectralLaw.cdf`."""
+        t = self._triplet
+        G = 1 / F
+        phase = np.angle(F) + ((x - t.drift) * G - t.variance / 2 * G * G).imag
+        for s, rate in zip(t.sizes, t.rates, strict=True):
+            phase = phase + rate * np.angle(1 - s * G)
+        return np.asarray(1 - phase / np.pi)
+
+    def ppf(self, q: Real) -> Real:
+        """The least x with cdf(x) >= q; the lower end of the law for q = 0."""
+        x = np.full(q.shape, self._pieces[0].low)
+        for piece in self._pieces:
+            chosen = (q > piece.cdf_below) & (q <= piece.cdf_above)
+            if piece.low < piece.high:
+                x[chosen] = self._ppf_inside(piece, q[chosen])
+            else:
+                x[chosen] = piece.low
+        return x
+
+    def _ppf_inside(self, piece: _Piece, q: Real) -> Real:
+        """Invert the distribution function on one support interval, in the nodes' angle."""
+
+        def excess(angle: Real, q: Real) -> Real:
+            return self.cdf(_at_angle(piece.low, piece.high, angle)) - q
+
+        angles = np.linspace(0.0, np.pi, _NODES + 1)
+        cell = np.searchsorted(self.cdf(_at_angle(piece.low, piece.high, angles[1:-1])), q)
+        found = elementwise.find_root(excess, (angles[cell], angles[cell + 1]), args=(q,))
+        return _at_angle(piece.low, piece.high, found.x)
+
+
+def _at_angle(low: float, high: float, angle: Real) -> Real:
+    """The point middle - half cos(angle), without cancellation near either end."""
+    width = high - low
+    return np.where(
+        angle < np.pi / 2,
+        low + width * np.sin(angle / 2) ** 2,
+        high - width * np.cos(angle / 2) ** 2,
+    )

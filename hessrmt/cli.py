@@ -1,0 +1,193 @@
+"""The command line: ``hessrmt list``, ``hessrmt rerun`` and ``hessrmt sweep``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import hessrmt
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments, by default those of the process.
+
+    Returns
+    -------
+    int
+        0, or 2 after an error, which one line on standard error explains, or 130 after Ctrl-C.
+
+    Raises
+    ------
+    SystemExit
+        By `argparse`, after ``--help``, ``--version`` or a malformed command.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except KeyboardInterrupt:
+        return _fail("interrupted", code=130)
+
+
+def _fail(reason: object, code: int = 2) -> int:
+    print(f"hessrmt: {reason}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hessrmt", description="Rerun the book's chapters with other parameters."
+    )
+    parser.add_argument("--version", action="version", version=f"hessrmt {hessrmt.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    book = argparse.ArgumentParser(add_help=False)
+    book.add_argument(
+        "--book", metavar="DIR", help="the book (default: this checkout's, or ./book)"
+    )
+    run = argparse.ArgumentParser(add_help=False, parents=[book])
+    run.add_argument("chapter", metavar="CHAPTER", help="a name that `hessrmt list` shows")
+    run.add_argument("--out", metavar="DIR", default="out", help="folder of results (default: out)")
+    run.add_argument("--no-html", dest="html", action="store_false", help="make no HTML page")
+    run.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=sys.stderr.isatty(),
+        help="show what is done and the time left (default: in a terminal)",
+    )
+
+    listing = commands.add_parser("list", parents=[book], help="list chapters and parameters")
+    listing.set_defaults(run=_on_book, command=_list)
+
+    rerun = commands.add_parser(
+        "rerun", parents=[run], help="execute a chapter with other parameters"
+    )
+    _add_parameters(rerun, "VALUE", "a parameter and its value, as in -p phi 0.25", required=False)
+    rerun.set_defaults(run=_on_book, command=_rerun)
+
+    sweep = commands.add_parser(
+        "sweep",
+        parents=[run],
+        help="execute a chapter for every combination of values; again, to do what is missing",
+    )
+    _add_parameters(sweep, "VALUES", "a parameter and its values, as in -p phi 0.25,0.5")
+    sweep.add_argument("--jobs", metavar="N", type=_count, default=1, help="runs at a time")
+    sweep.add_argument("--force", action="store_true", help="redo what is there already")
+    sweep.set_defaults(run=_on_book, command=_sweep)
+    return parser
+
+
+def _add_parameters(
+    parser: argparse.ArgumentParser, values: str, help: str, required: bool = True
+) -> None:
+    parser.add_argument(
+        "-p",
+        dest="parameters",
+        metavar=("NAME", values),
+        nargs=2,
+        action="append",
+        default=[],
+        required=required,
+        help=f"{help}; may be repeated",
+    )
+    # argparse takes -1e-3, -inf and -1,-2 for options otherwise
+    parser._negative_number_matcher = re.compile(r"-(\d|\.\d|inf)")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text!r}")
+    return int(text)
+
+
+def _on_book(arguments: argparse.Namespace) -> int:
+    """Run a command of the book, which needs what the extra ``book`` installs."""
+    try:
+        from hessrmt.book import BookError
+    except ModuleNotFoundError as error:
+        return _fail(f"{error.name} is not installed: pip install 'hessrmt[book]'")
+    try:
+        arguments.command(arguments)
+    except (BookError, OSError) as error:
+        return _fail(error)
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    from hessrmt.book import chapters
+
+    for chapter in chapters(arguments.book):
+        print(f"{chapter.name}: {chapter.title}")
+        rows = [(p.name, p.type, str(p.default), p.domain, p.help) for p in chapter.parameters]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
+            print(("   " + " ".join(cells)).rstrip())
+        print()
+
+
+def _rerun(arguments: argparse.Namespace) -> None:
+    from hessrmt.rerun import rerun
+
+    values = {name: _value(name, text) for name, text in _given(arguments)}
+    result = rerun(arguments.chapter, values, **_options(arguments))
+    print("notebook:", os.path.relpath(result.notebook))
+    if result.page:
+        print("page:    ", os.path.relpath(result.page))
+
+
+def _sweep(arguments: argparse.Namespace) -> None:
+    from hessrmt.sweeps import sweep
+
+    grid = {
+        name: [_value(name, item) for item in re.findall(r"(?:\[[^\]]*\]|[^,])+", text)]
+        for name, text in _given(arguments)
+    }
+    options = {"jobs": arguments.jobs, "force": arguments.force, **_options(arguments)}
+    index, results = sweep(arguments.chapter, grid, **options)
+    print(f"{len(results)} runs:", os.path.relpath(index))
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(arguments, name) for name in ("out", "book", "html", "progress")}
+
+
+def _given(arguments: argparse.Namespace) -> list[tuple[str, str]]:
+    from hessrmt.book import BookError
+
+    names = [name for name, _ in arguments.parameters]
+    for name in names:
+        if names.count(name) > 1:
+            raise BookError(f"{name} is given twice")
+    return [(name, text) for name, text in arguments.parameters]
+
+
+def _value(name: str, text: str) -> Any:
+    """Read a value as YAML, and as a number what looks like one: YAML has 1e-3 as a string."""
+    import yaml
+
+    from hessrmt.book import BookError
+
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        raise BookError(f"{name} has a value that cannot be read: {text!r}") from None
+    return [_number(item) for item in value] if isinstance(value, list) else _number(value)
+
+
+def _number(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value

@@ -1,0 +1,262 @@
+"""Checked reruns of the book's chapters with other parameters.
+
+Everything is checked before anything runs. The book is only read. A result is put together in a
+hidden folder and moved to its place when complete, so that a rerun which fails or is interrupted
+leaves an earlier result as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import logging
+import os
+import platform
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import papermill
+import yaml
+from papermill.iorw import load_notebook_node
+
+from hessrmt.book import BookError, Chapter, Value, find_chapter, literal, toc_files
+
+__all__ = ["Job", "Result", "plan_jobs", "rerun", "run_job", "source_digest"]
+
+# What papermill logs at a kernel's end, `BookError` says.
+logging.getLogger("papermill").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True)
+class Result:
+    """The files of a rerun: the executed notebook, and its HTML page unless it was unwanted."""
+
+    notebook: Path
+    page: Path | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One rerun, checked: the values given, and the folder for its result."""
+
+    chapter: Chapter
+    values: dict[str, Value]
+    target: Path
+    html: bool
+
+    @property
+    def record(self) -> Path:
+        """What was run: parameters, versions, time, and a digest of the sources."""
+        return self.target / "rerun.json"
+
+    @property
+    def result(self) -> Result:
+        """Where the notebook and its page will be."""
+        page = self.target / "html" / self.chapter.path.relative_to(self.chapter.root)
+        notebook = self.target / self.chapter.path.name
+        return Result(notebook, page.with_suffix(".html") if self.html else None)
+
+    def beside(self, suffix: str) -> Path:
+        """A path beside the result, for what is left of a failure."""
+        return self.target.with_name(self.target.name + suffix)
+
+
+def rerun(
+    chapter: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    out: str | Path = "out",
+    book: str | Path | None = None,
+    html: bool = True,
+    progress: bool = False,
+) -> Result:
+    """Execute a chapter with other parameters and make a page of it.
+
+    Parameters
+    ----------
+    chapter : str
+        Name of the notebook, with or without ``.ipynb``.
+    parameters : mapping of str to value, optional
+        What differs from the chapter's defaults.
+    out : str or Path
+        Results go to ``out/<chapter>/<parameter=value,...>/``.
+    book : str or Path, optional
+        As in `hessrmt.book.chapters`.
+    html : bool
+        Whether to make the page, in the book's own style and readable offline.
+    progress : bool
+        Whether to show the cells done and the time left, on standard error.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    BookError
+        If the chapter or a parameter is unknown, or a value is of the wrong type or outside its
+        domain, in which case nothing has run; or if a cell fails, in which case the notebook as
+        far as it came is kept beside the place of the result.
+    """
+    (job,) = plan_jobs(chapter, [parameters or {}], out, book, html)
+    run_job(job, {"desc": job.chapter.name} if progress else False)
+    return job.result
+
+
+def plan_jobs(
+    name: str,
+    points: Iterable[Mapping[str, Any]],
+    out: str | Path,
+    book: str | Path | None,
+    html: bool,
+) -> list[Job]:
+    """Check everything, and say what would run; equal points once."""
+    if html and importlib.util.find_spec("jupyter_book") is None:
+        raise BookError("pages are made by jupyter-book: pip install 'hessrmt[book]'")
+    chapter = find_chapter(name, book)
+    folder = Path(out).resolve() / chapter.name
+    if folder.is_relative_to(chapter.path.parent):
+        raise BookError(f"out must be a folder outside of the book, got {out}")
+    targets = {folder / _label(v): v for v in map(chapter.check, points)}
+    return [Job(chapter, values, target, html) for target, values in targets.items()]
+
+
+def _label(values: Mapping[str, Value]) -> str:
+    """Name of a result's folder: readable, and the same for the same values.
+
+    >>> _label({"phi": 0.25, "panels": [0.5, 1.0]})
+    'phi=0.25,panels=0.5_1.0'
+    """
+    texts = {k: "_".join(map(str, v)) if isinstance(v, list) else str(v) for k, v in values.items()}
+    text = ",".join(f"{name}={value}" for name, value in texts.items()) or "default"
+    safe = re.sub(r"[^\w.,=+-]", "_", text)
+    if safe == text and len(text) <= 100:
+        return text
+    digest = hashlib.sha256(json.dumps(values).encode()).hexdigest()
+    return f"{safe[:80]}-{digest[:12]}"
+
+
+def source_digest(chapter: Chapter) -> str:
+    """Digest of what a result follows from: the chapter's cells and data, and this package."""
+    digest = hashlib.sha256()
+    for cell in load_notebook_node(str(chapter.path)).cells:
+        digest.update(cell.source.encode())
+    data = chapter.path.with_name("data")
+    for file in sorted([*Path(__file__).parent.glob("*.py"), *data.rglob("*")]):
+        if file.is_file():
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def run_job(job: Job, progress: bool | dict[str, Any]) -> None:
+    """Carry a job out in a hidden folder beside its place, then move the result there."""
+    hidden = job.target.with_name(f".{job.target.name}-{secrets.token_hex(4)}")
+    notebook = hidden / "result" / job.chapter.path.name
+    notebook.parent.mkdir(parents=True)
+    try:
+        source, start = source_digest(job.chapter), time.perf_counter()
+        _execute(job, notebook, progress)
+        versions = {n: importlib.metadata.version(n) for n in ("hessrmt", "numpy", "scipy")}
+        record = {
+            "chapter": job.chapter.name,
+            "parameters": job.values,
+            "seconds": round(time.perf_counter() - start, 1),
+            "source": source,
+            "versions": {"python": platform.python_version(), **versions},
+        }
+        (notebook.parent / job.record.name).write_text(
+            json.dumps(record, indent=2), encoding="utf-8"
+        )
+        if job.html:
+            _make_page(job, notebook, hidden / "site")
+        if job.target.exists():
+            job.target.rename(hidden / "earlier")
+        notebook.parent.rename(job.target)
+        job.beside(".failed.ipynb").unlink(missing_ok=True)
+    except BookError as error:
+        kept = notebook.replace(job.beside(".failed.ipynb"))
+        raise BookError(f"{error} (notebook: {_shown(kept)})") from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _execute(job: Job, notebook: Path, progress: bool | dict[str, Any]) -> None:
+    path = job.chapter.path
+    try:
+        with _one_thread():
+            papermill.execute_notebook(
+                literal(path),
+                literal(notebook),
+                job.values,
+                cwd=path.parent,
+                progress_bar=progress,
+                extra_arguments=["--log-level=CRITICAL"],  # no remarks of the kernel on itself
+            )
+        return
+    except papermill.PapermillExecutionError as error:
+        reason = f"{error.ename}: {error.evalue}"
+    except (RuntimeError, KeyError) as error:  # the kernel died, or there is none of that name
+        reason = f"{type(error).__name__}: {error}"
+    cells = load_notebook_node(str(notebook)).cells
+    started = [c for c in cells if c.cell_type == "code" and c.metadata.papermill.get("start_time")]
+    reason = reason.strip().splitlines()[0]
+    raise BookError(f"{path.stem} failed in code cell {len(started)}: {reason}")
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let kernels use one thread, which is faster for these matrices, unless the user chose."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    unset = [name for name in names if name not in os.environ]
+    os.environ.update(dict.fromkeys(unset, "1"))
+    try:
+        yield
+    finally:
+        for name in unset:
+            del os.environ[name]
+
+
+def _make_page(job: Job, notebook: Path, site: Path) -> None:
+    """Build a book of this one notebook, and of the bibliography that its citations need."""
+    root, path = job.chapter.root, job.chapter.path.relative_to(job.chapter.root)
+    unwanted = shutil.ignore_patterns("*.ipynb", ".*", "_build", "out")
+    shutil.copytree(root / path.parent, site / path.parent, ignore=unwanted)
+    shutil.copy(notebook, site / path)
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    cited = [f for f in toc_files(toc) if _has_bibliography(site / f"{f}.md")]
+    toc = {"format": "jb-book", "root": path.with_suffix("").as_posix()}
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    config["title"] = job.target.name
+    config["execute"] = {"execute_notebooks": "off"}
+    toc["chapters"] = [{"file": file} for file in cited]
+    (site / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
+    (site / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    main = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", main, "build", "--quiet", str(site)]
+    build = subprocess.run(command, capture_output=True, text=True)
+    html = site / "_build" / "html"
+    if build.returncode != 0 or not (html / path.with_suffix(".html")).is_file():
+        log = job.beside(".failed.log")
+        log.write_text(build.stdout + build.stderr, encoding="utf-8")
+        raise BookError(f"{path.stem} ran, but its page could not be built, see {_shown(log)}")
+    html.rename(notebook.with_name("html"))
+
+
+def _has_bibliography(page: Path) -> bool:
+    return page.is_file() and "{bibliography}" in page.read_text(encoding="utf-8")
+
+
+def _shown(path: Path) -> Path:
+    """`path` from the current folder if it lies in it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,196 @@
+"""Sweeps: a chapter rerun for every combination of some values, resumable.
+
+Every run is a `hessrmt.rerun`, with its result where that would put it. What is there already
+from the same sources is kept, so the same sweep again, after a kill, does the rest.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import itertools
+import json
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from html import escape
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import quote
+
+from tqdm.auto import tqdm
+
+from hessrmt.book import BookError
+from hessrmt.rerun import Job, Result, plan_jobs, run_job, source_digest
+
+__all__ = ["sweep"]
+
+
+def sweep(
+    chapter: str,
+    grid: Mapping[str, Sequence[Any]],
+    *,
+    out: str | Path = "out",
+    book: str | Path | None = None,
+    html: bool = True,
+    progress: bool = False,
+    jobs: int = 1,
+    force: bool = False,
+) -> tuple[Path, list[Result]]:
+    """Rerun a chapter for every combination of the values given.
+
+    Results that are there already, from the same chapter, data and package, are kept: the same
+    call after an interruption does what is missing.
+
+    Parameters
+    ----------
+    chapter, out, book, html, progress
+        As in `rerun`; `progress` counts the runs as well.
+    grid : mapping of str to sequence
+        The values that each parameter takes.
+    jobs : int
+        Number of runs at a time, each in its own process.
+    force : bool
+        Whether to redo what is there.
+
+    Returns
+    -------
+    index : Path
+        Page with a table of the chapter's results in `out`, those of earlier calls included.
+    results : list of Result
+
+    Raises
+    ------
+    BookError
+        As in `rerun`, before anything has run; or when all is done, if some runs have failed.
+    """
+    for name, values in grid.items():
+        if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+            raise BookError(f"{name} must be given a list of values, got {values!r}")
+    points = (dict(zip(grid, point, strict=True)) for point in itertools.product(*grid.values()))
+    plan = plan_jobs(chapter, points, out, book, html)
+    source = source_digest(plan[0].chapter)
+    todo = [job for job in plan if force or not _finished(job, source)]
+    failures = []
+    done = len(plan) - len(todo)
+    with tqdm(total=len(plan), initial=done, unit="run", disable=not progress) as bar:
+        for failure in _attempts(todo, jobs, progress):
+            failures += [failure] if failure else []
+            bar.update()
+    _share_theme(plan)
+    index = _write_index(plan[0], source)
+    if failures:
+        raise BookError(f"{len(failures)} of {len(plan)} runs failed, the first: {failures[0]}")
+    return index, [job.result for job in plan]
+
+
+def _finished(job: Job, source: str) -> bool:
+    page = job.result.page
+    if not job.record.is_file() or not (page is None or page.is_file()):
+        return False
+    return bool(json.loads(job.record.read_text(encoding="utf-8"))["source"] == source)
+
+
+def _attempts(todo: list[Job], jobs: int, progress: bool) -> Iterator[str | None]:
+    """Carry out the jobs and yield, as each ends, how it failed."""
+    if jobs == 1:
+        bar = {"position": 1, "leave": False}
+        for job in todo:
+            yield _attempt(job, {**bar, "desc": job.target.name} if progress else False)
+        return
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker) as pool:
+        futures = [pool.submit(_work, job) for job in todo]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenProcessPool:
+            raise BookError("a process was killed; the same sweep again does the rest") from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _attempt(job: Job, progress: bool | dict[str, Any] = False) -> str | None:
+    try:
+        run_job(job, progress)
+    except BookError as error:
+        return f"{job.target.name}: {error}"
+    return None
+
+
+def _start_worker() -> None:
+    """Make a worker ignore Ctrl-C while it is idle, and end when its parent is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _work(job: Job) -> str | None:
+    """An attempt in a worker, which Ctrl-C ends."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return _attempt(job)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+_HEAD = """<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+  :root {{ color-scheme: light dark; font-family: system-ui, sans-serif; line-height: 1.5 }}
+  body {{ max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
+  table {{ border-collapse: collapse }}
+  th, td {{ padding: 0.3rem 1rem 0.3rem 0; text-align: left; border-bottom: 1px solid #8886 }}
+</style>
+<h1>{title}</h1>
+"""
+
+
+def _write_index(job: Job, source: str) -> Path:
+    """Write, beside the results of a chapter, a page with a table of those that are up to date."""
+    folder, chapter = job.target.parent, job.chapter
+    records = {
+        file.parent: json.loads(file.read_text(encoding="utf-8"))
+        for file in folder.glob("*/rerun.json")
+    }
+    current = {place: rec for place, rec in records.items() if rec["source"] == source}
+    defaults = {parameter.name: parameter.default for parameter in chapter.parameters}
+    names = [n for n in defaults if any(n in rec["parameters"] for rec in current.values())]
+    rows = []
+    for place, rec in current.items():
+        values = [rec["parameters"].get(name, defaults[name]) for name in names]
+        result = Job(chapter, {}, place, html=True).result
+        file = result.page if result.page and result.page.is_file() else result.notebook
+        link = f'<a href="{quote(file.relative_to(folder).as_posix())}">{file.name}</a>'
+        rows.append((values, [*(escape(str(v)) for v in values), f"{rec['seconds']} s", link]))
+    table = [[*names, "run time", "result"], *(cells for _, cells in sorted(rows))]
+    lines = ("".join(f"<td>{cell}</td>" for cell in cells) for cells in table)
+    index = folder / "index.html"
+    body = "".join(f"<tr>{line}</tr>\n" for line in lines)
+    index.write_text(_HEAD.format(title=chapter.name) + f"<table>\n{body}</table>\n", "utf-8")
+    return index
+
+
+def _share_theme(plan: list[Job]) -> None:
+    """Store what all pages have in common once, by hard links where there are such."""
+    first, *others = (job.target / "html" / "_static" for job in plan)
+    for other in others:
+        for file in other.rglob("*"):
+            twin = first / file.relative_to(other)
+            if twin.is_file() and not twin.samefile(file) and filecmp.cmp(twin, file, False):
+                link = file.with_name(f"{file.name}.link")
+                with suppress(OSError):
+                    os.link(twin, link)
+                    link.replace(file)

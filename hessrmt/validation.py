@@ -1,0 +1,164 @@
+"""Checks of arguments, with one wording.
+
+Every message names the argument, the value given and the domain it must lie in, for example
+``phi must be in (0, inf), got -0.5``. A value of the wrong kind (a string, a complex number, a
+boolean) is a `TypeError`; a number outside the domain, NaN included, is a `ValueError`.
+
+A domain is written as a reader would write it: an interval ``"(0, inf)"`` or ``"[0, 10]"``, or
+alternatives ``"normal | sign"``. The comments of a chapter's parameters use the same notation.
+"""
+
+from __future__ import annotations
+
+import numbers
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Interval", "check_parameters", "choice", "integer", "real", "real_array"]
+
+_NUMBER = r"[-+]?(?:inf|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
+_INTERVAL = re.compile(rf"([\[(])\s*({_NUMBER})\s*,\s*({_NUMBER})\s*([\])])")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An interval of the real line, each end open or closed.
+
+    Examples
+    --------
+    >>> 0.5 in Interval.parse("(0, 1]"), 0.0 in Interval.parse("(0, 1]")
+    (True, False)
+    """
+
+    text: str
+    low: float
+    high: float
+    low_closed: bool
+    high_closed: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Interval:
+        """Read ``"(0, inf)"``, ``"[0, 10]"`` and the like; anything else is a `ValueError`."""
+        match = _INTERVAL.fullmatch(text.strip())
+        if match is None:
+            raise ValueError(f"domain must be an interval such as '(0, 1]', got {text!r}")
+        left, low, high, right = match.groups()
+        return cls(text.strip(), float(low), float(high), left == "[", right == "]")
+
+    def contains(self, x: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Elementwise membership; NaN and infinities are never inside."""
+        above = x >= self.low if self.low_closed else x > self.low
+        below = x <= self.high if self.high_closed else x < self.high
+        return above & below & np.isfinite(x)
+
+    def __contains__(self, x: float) -> bool:
+        return bool(self.contains(np.asarray(x, dtype=np.float64)))
+
+
+def real_array(name: str, value: ArrayLike, domain: str = "(-inf, inf)") -> NDArray[np.float64]:
+    """Return `value` as a float64 array, every element finite and inside `domain`.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not made of real numbers.
+    ValueError
+        If an element is NaN, infinite or outside the domain.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError:  # ragged nested sequences
+        raise TypeError(f"{name} must be real numbers in {domain}, got {value!r}") from None
+    if array.dtype == object and all(
+        isinstance(v, numbers.Real) and not isinstance(v, bool) for v in array.flat
+    ):
+        array = array.astype(np.float64)  # fractions, sympy numbers
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must be real numbers in {domain}, got {value!r}")
+    array = array.astype(np.float64)
+    inside = Interval.parse(domain).contains(array)
+    if not inside.all():
+        raise ValueError(f"{name} must be in {domain}, got {float(array[~inside].flat[0])!r}")
+    return array
+
+
+def real(name: str, value: Any, domain: str = "(-inf, inf)") -> float:
+    """Return `value` as a float inside `domain`; errors as in `real_array`.
+
+    Examples
+    --------
+    >>> real("phi", -0.5, "(0, inf)")
+    Traceback (most recent call last):
+        ...
+    ValueError: phi must be in (0, inf), got -0.5
+    """
+    array = real_array(name, value, domain)
+    if array.ndim != 0:
+        raise TypeError(f"{name} must be one real number in {domain}, got {value!r}")
+    return float(array)
+
+
+def integer(name: str, value: Any, domain: str = "[0, inf)") -> int:
+    """Return `value` as an int inside `domain`; floats, even whole ones, are refused."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be an integer in {domain}, got {value!r}")
+    number = int(value)
+    if number not in Interval.parse(domain):
+        raise ValueError(f"{name} must be in {domain}, got {number!r}")
+    return number
+
+
+def choice(name: str, value: Any, domain: str) -> str:
+    """Return `value` if it is one of the alternatives of `domain`, written ``"a | b"``."""
+    options = [option.strip() for option in domain.split("|")]
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be one of {domain}, got {value!r}")
+    if value not in options:
+        raise ValueError(f"{name} must be one of {domain}, got {value!r}")
+    return value
+
+
+def check_parameters(values: Mapping[str, Any], **domains: str) -> None:
+    """Check a chapter's parameters, as its second cell does with ``globals()``.
+
+    The kind of check follows from the value: numbers against an interval, strings against
+    alternatives, each element of a list like a single value. Whole numbers are accepted where a
+    real number is meant, since ``papermill -p phi 1`` writes them so.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For the first parameter that is of the wrong kind or outside its domain.
+
+    Examples
+    --------
+    >>> check_parameters({"phi": 0.5, "runs": 0}, phi="(0, inf)", runs="[1, inf)")
+    Traceback (most recent call last):
+        ...
+    ValueError: runs must be in [1, inf), got 0
+    """
+    for name, domain in domains.items():
+        value = values[name]
+        if isinstance(value, list):
+            if not value:
+                raise ValueError(f"{name} must have elements in {domain}, got []")
+            items = value
+        else:
+            items = [value]
+        for item in items:
+            check_value(name, item, domain)
+
+
+def check_value(name: str, value: Any, domain: str) -> None:
+    """Check one number or string against a domain in the notation of this module."""
+    if _INTERVAL.fullmatch(domain.strip()) is None:
+        choice(name, value, domain)
+    elif isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        integer(name, value, domain)
+    else:
+        real(name, value, domain)
