@@ -48,9 +48,14 @@ check: $(STAMP)
 notebooks: $(STAMP)
 	$(BIN)/python book/execute.py
 
-bench: $(STAMP)
-	$(BIN)/python -m pip install -q -c constraints.txt -c benchmarks/constraints.txt -e ".[bench]"
-	$(BIN)/python benchmarks/laws.py
+# The peers live in their own environment: they bring packages that the book does not use.
+bench: .venv-bench/.stamp
+	.venv-bench/bin/python benchmarks/laws.py $(SAVE)
+
+.venv-bench/.stamp: pyproject.toml constraints.txt benchmarks/constraints.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install -q -c constraints.txt -c benchmarks/constraints.txt -e ".[bench]"
+	@touch $@
 
 pdf: $(STAMP)
 	$(BIN)/jupyter-book build --all --builder pdflatex .

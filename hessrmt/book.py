@@ -128,14 +128,16 @@ class Chapter:
                     f" its parameters: {there}"
                 )
         checked = {}
-        for name in (name for name in known if name in values):
+        for parameter in self.parameters:
+            if parameter.name not in values:
+                continue
             try:
-                checked[name] = known[name].check(values[name])
+                checked[parameter.name] = parameter.check(values[parameter.name])
             except (TypeError, ValueError) as error:
                 raise BookError(str(error)) from error
             except OverflowError as error:
                 raise BookError(
-                    f"{name} must be {str(known[name]).removeprefix(name)[1:]}, got a huge number"
+                    f"{parameter.name} must be in {parameter.domain}, got a number too large"
                 ) from error
         return checked
 
@@ -163,12 +165,12 @@ def chapters(book: str | Path | None = None) -> list[Chapter]:
 
 
 def find_chapter(name: str, book: str | Path | None = None) -> Chapter:
-    """Return the chapter of that name, given with or without ``.ipynb``.
+    """Return the chapter of that name.
 
     Parameters
     ----------
     name : str
-        Name of the notebook.
+        Name of the notebook, with or without folder and ``.ipynb``.
     book : str or Path, optional
         As in `chapters`.
 
@@ -183,7 +185,7 @@ def find_chapter(name: str, book: str | Path | None = None) -> Chapter:
     """
     root = _root(book)
     paths = {path.stem: path for path in _notebooks(root)}
-    stem = name.removesuffix(".ipynb")
+    stem = Path(name).name.removesuffix(".ipynb")
     if stem not in paths:
         there = ", ".join(paths) or "none"
         raise BookError(f"there is no chapter {name!r}{_closest(stem, paths)}; chapters: {there}")

@@ -1,7 +1,7 @@
 """The one matplotlib style of the book, and how it draws a spectrum.
 
 Colours (those of Okabe and Ito's palette that are dark enough for a white page) go with line
-styles, so that everybody can tell curves apart. Letters are large for those who read on a telephone.
+styles, so that everybody can tell curves apart. Letters are large for readers on a telephone.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ import logging
 import os
 import platform
 import re
-import secrets
 import shutil
 import subprocess
 import sys
@@ -36,6 +35,8 @@ __all__ = ["Job", "Result", "plan_jobs", "rerun", "run_job", "source_digest"]
 
 # What papermill logs at a kernel's end, `BookError` says.
 logging.getLogger("papermill").addHandler(logging.NullHandler())
+
+_FAILED, _LOG = ".failed.ipynb", ".failed.log"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def rerun(
     Parameters
     ----------
     chapter : str
-        Name of the notebook, with or without ``.ipynb``.
+        Name of the notebook, with or without folder and ``.ipynb``.
     parameters : mapping of str to value, optional
         What differs from the chapter's defaults.
     out : str or Path
@@ -161,7 +162,7 @@ def source_digest(chapter: Chapter) -> str:
 
 def run_job(job: Job, progress: bool | dict[str, Any]) -> None:
     """Carry a job out in a hidden folder beside its place, then move the result there."""
-    hidden = job.target.with_name(f".{job.target.name}-{secrets.token_hex(4)}")
+    hidden = _hidden_folder(job.target)
     notebook = hidden / "result" / job.chapter.path.name
     notebook.parent.mkdir(parents=True)
     try:
@@ -175,20 +176,33 @@ def run_job(job: Job, progress: bool | dict[str, Any]) -> None:
             "source": source,
             "versions": {"python": platform.python_version(), **versions},
         }
-        (notebook.parent / job.record.name).write_text(
-            json.dumps(record, indent=2), encoding="utf-8"
-        )
+        text = json.dumps(record, indent=2) + "\n"
+        (notebook.parent / job.record.name).write_text(text, encoding="utf-8")
         if job.html:
             _make_page(job, notebook, hidden / "site")
         if job.target.exists():
             job.target.rename(hidden / "earlier")
         notebook.parent.rename(job.target)
-        job.beside(".failed.ipynb").unlink(missing_ok=True)
+        for suffix in (_FAILED, _LOG):
+            job.beside(suffix).unlink(missing_ok=True)
     except BookError as error:
-        kept = notebook.replace(job.beside(".failed.ipynb"))
+        kept = notebook.replace(job.beside(_FAILED))
         raise BookError(f"{error} (notebook: {_shown(kept)})") from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _hidden_folder(target: Path) -> Path:
+    """Name this process's folder beside `target`, after removing those of killed processes."""
+    host = platform.node()
+    for folder in target.parent.glob(f".*@{host}@*") if os.name == "posix" else []:
+        try:
+            os.kill(int(folder.name.rpartition("@")[2]), 0)  # signal 0 only asks
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except PermissionError:  # there is such a process, of another user
+            continue
+    return target.with_name(f".{target.name}@{host}@{os.getpid()}")
 
 
 def _execute(job: Job, notebook: Path, progress: bool | dict[str, Any]) -> None:
@@ -210,8 +224,8 @@ def _execute(job: Job, notebook: Path, progress: bool | dict[str, Any]) -> None:
         reason = f"{type(error).__name__}: {error}"
     cells = load_notebook_node(str(notebook)).cells
     started = [c for c in cells if c.cell_type == "code" and c.metadata.papermill.get("start_time")]
-    reason = reason.strip().splitlines()[0]
-    raise BookError(f"{path.stem} failed in code cell {len(started)}: {reason}")
+    where = f"in code cell {len(started)}" if started else "to start"
+    raise BookError(f"{path.stem} failed {where}: {reason.strip().splitlines()[0]}")
 
 
 @contextmanager
@@ -235,11 +249,15 @@ def _make_page(job: Job, notebook: Path, site: Path) -> None:
     shutil.copy(notebook, site / path)
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     cited = [f for f in toc_files(toc) if _has_bibliography(site / f"{f}.md")]
-    toc = {"format": "jb-book", "root": path.with_suffix("").as_posix()}
+    toc = {
+        "format": "jb-book",
+        "root": path.with_suffix("").as_posix(),
+        "chapters": [{"file": file} for file in cited],
+    }
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    config["title"] = job.target.name
+    given = ", ".join(f"{name} = {value}" for name, value in job.values.items())
+    config["title"] = given or "default parameters"
     config["execute"] = {"execute_notebooks": "off"}
-    toc["chapters"] = [{"file": file} for file in cited]
     (site / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
     (site / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     main = "from jupyter_book.cli.main import main; main()"
@@ -247,7 +265,7 @@ def _make_page(job: Job, notebook: Path, site: Path) -> None:
     build = subprocess.run(command, capture_output=True, text=True)
     html = site / "_build" / "html"
     if build.returncode != 0 or not (html / path.with_suffix(".html")).is_file():
-        log = job.beside(".failed.log")
+        log = job.beside(_LOG)
         log.write_text(build.stdout + build.stderr, encoding="utf-8")
         raise BookError(f"{path.stem} ran, but its page could not be built, see {_shown(log)}")
     html.rename(notebook.with_name("html"))

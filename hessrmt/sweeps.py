@@ -7,15 +7,15 @@ from the same sources is kept, so the same sweep again, after a kill, does the r
 from __future__ import annotations
 
 import filecmp
-import itertools
 import json
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from html import escape
+from itertools import islice, product
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -71,7 +71,7 @@ def sweep(
     for name, values in grid.items():
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise BookError(f"{name} must be given a list of values, got {values!r}")
-    points = (dict(zip(grid, point, strict=True)) for point in itertools.product(*grid.values()))
+    points = (dict(zip(grid, point, strict=True)) for point in product(*grid.values()))
     plan = plan_jobs(chapter, points, out, book, html)
     source = source_digest(plan[0].chapter)
     todo = [job for job in plan if force or not _finished(job, source)]
@@ -103,14 +103,15 @@ def _attempts(todo: list[Job], jobs: int, progress: bool) -> Iterator[str | None
             yield _attempt(job, {**bar, "desc": job.target.name} if progress else False)
         return
     with ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker) as pool:
-        futures = [pool.submit(_work, job) for job in todo]
+        waiting = iter(todo)  # no more are handed over than run, so that Ctrl-C leaves none to do
+        running = {pool.submit(_work, job) for job in islice(waiting, jobs)}
         try:
-            for future in as_completed(futures):
-                yield future.result()
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                running |= {pool.submit(_work, job) for job in islice(waiting, len(done))}
+                yield from (future.result() for future in done)
         except BrokenProcessPool:
             raise BookError("a process was killed; the same sweep again does the rest") from None
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def _attempt(job: Job, progress: bool | dict[str, Any] = False) -> str | None:
@@ -165,21 +166,28 @@ def _write_index(job: Job, source: str) -> Path:
         file.parent: json.loads(file.read_text(encoding="utf-8"))
         for file in folder.glob("*/rerun.json")
     }
-    current = {place: rec for place, rec in records.items() if rec["source"] == source}
-    defaults = {parameter.name: parameter.default for parameter in chapter.parameters}
-    names = [n for n in defaults if any(n in rec["parameters"] for rec in current.values())]
+    current = {place: record for place, record in records.items() if record["source"] == source}
+    given = {name for record in current.values() for name in record["parameters"]}
+    columns = [parameter for parameter in chapter.parameters if parameter.name in given]
     rows = []
-    for place, rec in current.items():
-        values = [rec["parameters"].get(name, defaults[name]) for name in names]
+    for place, record in current.items():
+        values = [record["parameters"].get(column.name, column.default) for column in columns]
         result = Job(chapter, {}, place, html=True).result
-        file = result.page if result.page and result.page.is_file() else result.notebook
-        link = f'<a href="{quote(file.relative_to(folder).as_posix())}">{file.name}</a>'
-        rows.append((values, [*(escape(str(v)) for v in values), f"{rec['seconds']} s", link]))
-    table = [[*names, "run time", "result"], *(cells for _, cells in sorted(rows))]
-    lines = ("".join(f"<td>{cell}</td>" for cell in cells) for cells in table)
+        kind, file = "notebook", result.notebook
+        if result.page and result.page.is_file():
+            kind, file = "page", result.page
+        link = f'<a href="{quote(file.relative_to(folder).as_posix())}">{kind}</a>'
+        rows.append((values, [*(escape(str(v)) for v in values), f"{record['seconds']} s", link]))
+    head = "".join(f"<th>{escape(name)}" for name in [*(c.name for c in columns), "time", "result"])
+    body = "".join("<tr><td>" + "<td>".join(cells) + "\n" for _, cells in sorted(rows))
+    rest = ", ".join(f"{p.name} = {p.default}" for p in chapter.parameters if p not in columns)
     index = folder / "index.html"
-    body = "".join(f"<tr>{line}</tr>\n" for line in lines)
-    index.write_text(_HEAD.format(title=chapter.name) + f"<table>\n{body}</table>\n", "utf-8")
+    index.write_text(
+        _HEAD.format(title=escape(chapter.name))
+        + f"<table>\n<tr>{head}\n{body}</table>\n"
+        + (f"<p>At their defaults: {escape(rest)}.\n" if rest else ""),
+        encoding="utf-8",
+    )
     return index
 
 

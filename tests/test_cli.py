@@ -1,0 +1,225 @@
+"""The command line: what it prints, where, and with which exit code."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+import hessrmt.rerun
+import hessrmt.sweeps
+from hessrmt.cli import main
+from hessrmt.rerun import Result
+
+PARAMETERS = """\
+u: float = -1.5  # energy per spin, in (-inf, 0]
+size: int = 10  # number of spins, in [2, 100]
+law: str = "normal"  # law of the couplings, one of normal | sign
+levels: list[float] = [0.5, 1.0]  # lines of the figure, each in (0, 4]
+"""
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """A book of one notebook beside the current folder, which is empty."""
+    book = tmp_path / "repository" / "book"
+    book.mkdir(parents=True)
+    (book.parent / "_toc.yml").write_text("{format: jb-book, root: book/glass}")
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [
+        new_markdown_cell("# Spin glasses", id="a"),
+        new_code_cell(PARAMETERS, id="b", metadata={"tags": ["parameters"]}),
+        new_code_cell("assert size < 50, 'too large'", id="c"),
+    ]
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    nbformat.write(new_notebook(cells=cells, metadata=metadata), book / "glass.ipynb")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return str(book)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The arguments with which the commands call the library, which does nothing."""
+    calls = []
+
+    def rerun(*arguments, **options):
+        calls.append((arguments, options))
+        return Result(Path("out/x.ipynb").resolve(), Path("out/html/x.html").resolve())
+
+    def sweep(*arguments, **options):
+        calls.append((arguments, options))
+        return Path("out/index.html").resolve(), [None, None]
+
+    monkeypatch.setattr(hessrmt.rerun, "rerun", rerun)
+    monkeypatch.setattr(hessrmt.sweeps, "sweep", sweep)
+    return calls
+
+
+def test_list(book, capsys):
+    assert main(["list", "--book", book]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "glass: Spin glasses",
+        "   u      float       -1.5       (-inf, 0]     energy per spin",
+        "   size   int         10         [2, 100]      number of spins",
+        "   law    str         normal     normal | sign law of the couplings",
+        "   levels list[float] [0.5, 1.0] (0, 4]        lines of the figure",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0.5", 0.5),
+        ("2", 2),
+        ("1e-3", 1e-3),
+        ("-1E3", -1000.0),
+        ("-.5", -0.5),
+        ("normal", "normal"),
+        ("'normal'", "normal"),
+        ("[0.1, 2, 1e-2]", [0.1, 2, 0.01]),
+        ("true", True),
+        ("-inf", float("-inf")),
+        ("0.5j", "0.5j"),
+    ],
+)
+def test_values_of_rerun(calls, text, value):
+    assert main(["rerun", "glass", "-p", "u", text, "-p", "size", "3"]) == 0
+    (((_, parameters), _),) = calls
+    assert parameters == {"u": value, "size": 3}
+    assert type(parameters["u"]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("0.25,0.5", [0.25, 0.5]),
+        ("-1.5,-1e-3,-2", [-1.5, -0.001, -2]),
+        ("normal, sign", ["normal", "sign"]),
+        ("[0.1, 0.2],[0.3],", [[0.1, 0.2], [0.3]]),
+        ("7", [7]),
+        ("", []),
+    ],
+)
+def test_values_of_sweep(calls, text, values):
+    assert main(["sweep", "glass", "-p", "u", text]) == 0
+    (((_, grid), _),) = calls
+    assert grid == {"u": values}
+
+
+def test_options_and_output(calls, capsys):
+    options = ["--out", "there", "--book", "here", "--no-html", "--progress"]
+    assert main(["rerun", "glass", *options]) == 0
+    assert main(["sweep", "glass", "-p", "u", "0", "--jobs", "3", "--force", *options]) == 0
+    assert main(["rerun", "glass"]) == 0
+    given = {"out": "there", "book": "here", "html": False, "progress": True}
+    assert [options for _, options in calls] == [
+        given,
+        {**given, "jobs": 3, "force": True},
+        {"out": "out", "book": None, "html": True, "progress": sys.stderr.isatty()},
+    ]
+    assert capsys.readouterr().out.splitlines() == [
+        f"notebook: {Path('out/x.ipynb')}",
+        f"page:     {Path('out/html/x.html')}",
+        f"2 runs: {Path('out/index.html')}",
+        f"notebook: {Path('out/x.ipynb')}",
+        f"page:     {Path('out/html/x.html')}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("rerun glas", "there is no chapter 'glas' (did you mean 'glass'?); chapters: glass"),
+        ("rerun glass -p u 0.5", "u must be in (-inf, 0], got 0.5"),
+        ("rerun glass -p u nan", "u must be in (-inf, 0], got nan"),
+        ("rerun glass -p u 1j", "u must be real numbers in (-inf, 0], got '1j'"),
+        ("rerun glass -p u true", "u must be real numbers in (-inf, 0], got True"),
+        ("rerun glass -p size 3.0", "size must be an integer in [2, 100], got 3.0"),
+        ("rerun glass -p levels [1", "levels has a value that cannot be read: '[1'"),
+        ("rerun glass -p u -1 -p u -2", "u is given twice"),
+        ("sweep glass -p size 3,1", "size must be in [2, 100], got 1"),
+        ("sweep glass -p size ,", "size must be given a list of values, got []"),
+        ("list --book nowhere", "no book found at nowhere (the folder has _toc.yml in it or"
+            " beside it)"),
+    ],
+)  # fmt: skip
+def test_errors_take_one_line(book, capsys, arguments, message):
+    where = [] if "--book" in arguments else ["--book", book, "--no-html"]
+    assert main([*arguments.split(), *where]) == 2
+    assert capsys.readouterr() == ("", f"hessrmt: {message}\n")
+    assert not list(Path.cwd().iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["", "run", "rerun", "rerun glass -p u", "rerun glass -p u=1", "sweep glass",
+     "sweep glass -p u 0 --jobs 0", "sweep glass -p u 0 --jobs two"],
+)  # fmt: skip
+def test_malformed_commands(capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments.split())
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: hessrmt")
+
+
+def test_interruption(monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(hessrmt.rerun, "rerun", interrupt)
+    assert main(["rerun", "glass"]) == 130
+    assert capsys.readouterr().err == "hessrmt: interrupted\n"
+
+
+def test_a_full_disk(book, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(hessrmt.rerun, "run_job", fail)
+    assert main(["rerun", "glass", "--book", book]) == 2
+    assert capsys.readouterr().err == "hessrmt: [Errno 28] No space left on device\n"
+
+
+def test_without_the_extra(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "hessrmt.book")
+    monkeypatch.setitem(sys.modules, "papermill", None)
+    assert main(["list"]) == 2
+    message = "hessrmt: papermill is not installed: pip install 'hessrmt[book]'\n"
+    assert capsys.readouterr().err == message
+
+
+def test_the_command_itself(book):
+    """One process each: exit codes, and one line on standard error with nothing around it."""
+
+    def run(*arguments):
+        code = "import sys; from hessrmt.cli import main; sys.exit(main())"
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    place = Path("out/glass")
+    assert run("rerun", "glass", "-p", "size", "1", "--book", book) == (
+        2, "", "hessrmt: size must be in [2, 100], got 1\n"
+    )  # fmt: skip
+    assert not place.exists()
+    assert run("rerun", "glass", "-p", "size", "60", "--book", book, "--no-html") == (
+        2, "", "hessrmt: glass failed in code cell 3: AssertionError: too large"
+        f" (notebook: {place / 'size=60.failed.ipynb'})\n"
+    )  # fmt: skip
+    code, out, err = run("rerun", "glass", "-p", "size", "6", "--book", book, "--no-html",
+        "--progress")  # fmt: skip
+    assert (code, out) == (0, f"notebook: {place / 'size=6' / 'glass.ipynb'}\n")
+    assert re.search(r"glass: 100%.*4/4 \[\d\d:\d\d<\d\d:\d\d, ", err)
+
+
+def test_start_is_quick():
+    code = "import sys, hessrmt.cli; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"numpy", "scipy", "sympy", "torch", "matplotlib", "papermill", "yaml"}
+    assert not heavy & set(done.stdout.split())

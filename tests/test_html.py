@@ -1,0 +1,107 @@
+"""The built HTML reads offline. Skipped where the book has not been built; `make book` runs it."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+HTML = ROOT / "_build" / "html"
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
+PAGES = [TOC["root"], *(c["file"] for part in TOC["parts"] for c in part["chapters"])]
+
+pytestmark = pytest.mark.skipif(not HTML.exists(), reason="no built book")
+
+# Elements and attributes whose value a browser fetches by itself.
+FETCHED = {
+    ("script", "src"),
+    ("img", "src"),
+    ("img", "srcset"),
+    ("iframe", "src"),
+    ("source", "src"),
+    ("video", "src"),
+    ("audio", "src"),
+    ("embed", "src"),
+    ("object", "data"),
+    ("link", "href"),
+}
+# <link> relations that are addresses only.
+ADDRESSES = {"canonical", "next", "prev", "search", "index", "author"}
+
+
+class Requests(HTMLParser):
+    """Collects what a page loads, its inline scripts and styles, and its pictures."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.loads, self.images, self.inline, self._open = [], [], "", None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        a = dict(attributes)
+        if tag == "link" and set(a.get("rel", "").split()) & ADDRESSES:
+            return
+        self.loads += [a[name] for t, name in FETCHED if t == tag and a.get(name)]
+        self.inline += a.get("style") or ""
+        if tag == "img":
+            self.images.append(a)
+        if tag in ("script", "style"):
+            self._open = tag
+
+    def handle_data(self, data):
+        if self._open:
+            self.inline += data
+
+    def handle_endtag(self, tag):
+        if tag == self._open:
+            self._open = None
+
+
+def pages():
+    return sorted(HTML.rglob("*.html"))
+
+
+def is_remote(address):
+    return bool(re.match(r"(https?:)?//", address.strip()))
+
+
+def test_all_pages_are_built():
+    for page in PAGES:
+        assert (HTML / f"{page}.html").exists(), page
+    assert (HTML / "index.html").exists()
+
+
+@pytest.mark.parametrize("page", [str(p.relative_to(HTML)) for p in pages()])
+def test_page_asks_no_other_host(page):
+    found = Requests((HTML / page).read_text(encoding="utf-8"))
+    assert not [address for address in found.loads if is_remote(address)]
+    assert not re.findall(r"(?:import|fetch|url)\s*\(\s*['\"]?(?:https?:)?//[^'\")]+", found.inline)
+    for address in found.loads:
+        local = address.split("?")[0].split("#")[0]
+        if local and not local.startswith("data:"):
+            assert (HTML / page).parent.joinpath(local).resolve().exists(), address
+
+
+def test_stylesheets_ask_no_other_host():
+    for sheet in HTML.rglob("*.css"):
+        text = sheet.read_text(encoding="utf-8")
+        assert not re.search(r"url\(\s*['\"]?(https?:)?//|@import\s+['\"]https?:", text), sheet
+
+
+def test_search_works_from_a_file():
+    assert (HTML / "searchindex.js").stat().st_size > 1000
+    text = (HTML / "search.html").read_text(encoding="utf-8")
+    assert "searchindex.js" in text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pictures_have_alt_text_and_references_resolve(page):
+    text = (HTML / f"{page}.html").read_text(encoding="utf-8")
+    for image in Requests(text).images:
+        assert image.get("alt"), image.get("src")
+    visible = re.sub(r"<(script|style|pre|code)\b.*?</\1>", "", text, flags=re.S)
+    # Roles and directives that were not understood stay in the text as they were typed.
+    assert not re.search(r"\{(ref|eq|cite|doc|glue|numref|prf:ref)[:\w]*\}", visible)
+    assert "system-message" not in visible
