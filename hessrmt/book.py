@@ -82,8 +82,6 @@ class Parameter:
             If `value` is of another kind.
         ValueError
             If it, or an element of it, is outside the domain.
-        OverflowError
-            If it is a whole number that no float can hold.
         """
         if self.type in _CHECKS:
             return _CHECKS[self.type](self.name, value, self.domain)  # type: ignore[no-any-return]
@@ -135,10 +133,6 @@ class Chapter:
                 checked[parameter.name] = parameter.check(values[parameter.name])
             except (TypeError, ValueError) as error:
                 raise BookError(str(error)) from error
-            except OverflowError as error:
-                raise BookError(
-                    f"{parameter.name} must be in {parameter.domain}, got a number too large"
-                ) from error
         return checked
 
 

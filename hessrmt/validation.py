@@ -80,7 +80,7 @@ def real_array(name: str, value: ArrayLike, domain: str = "(-inf, inf)") -> NDAr
         try:
             array = array.astype(np.float64)  # fractions, sympy numbers
         except OverflowError:
-            raise ValueError(f"{name} must be in {domain}, got {value!r}") from None
+            raise ValueError(f"{name} must be in {domain}, got a number too large") from None
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{name} must be real numbers in {domain}, got {value!r}")
     array = array.astype(np.float64)
@@ -111,7 +111,9 @@ def integer(name: str, value: Any, domain: str = "[0, inf)") -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be an integer in {domain}, got {value!r}")
     number = int(value)
-    if abs(number) > 2**1023 or number not in Interval.parse(domain):  # 2**1023: a float's reach
+    if abs(number) >= 2**1023:
+        raise ValueError(f"{name} must be in {domain}, got a number too large")
+    if number not in Interval.parse(domain):
         raise ValueError(f"{name} must be in {domain}, got {number!r}")
     return number
 

@@ -1,0 +1,52 @@
+"""The real chapters, rerun with parameters far from their defaults."""
+
+from pathlib import Path
+
+import papermill
+import pytest
+from papermill.exceptions import PapermillExecutionError
+
+from hessrmt.book import chapters, literal
+from hessrmt.rerun import rerun
+
+ROOT = Path(__file__).resolve().parents[1]
+CHAPTERS = {chapter.name: chapter for chapter in chapters(ROOT)}
+# Small and at corners: a hard edge, an atom, energies below the critical one, another seed.
+RERUNS = {
+    "random_matrix_primer": {"phi": 0.9, "sigma": 3.0, "n": 200, "seed": 5},
+    "wishart_plus_wigner": {
+        "phi": 0.3,
+        "epsilon": 0.01,
+        "n": 200,
+        "panel_phis": [1.0, 2.0],
+        "panel_energies": [0.0, 0.3],
+        "seed": 7,
+    },
+}
+
+
+def test_every_chapter_is_rerun_here():
+    assert set(RERUNS) == set(CHAPTERS)
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_rerun_with_other_parameters(name, tmp_path):
+    chapter = CHAPTERS[name]
+    before = chapter.path.read_bytes()
+    result = rerun(name, RERUNS[name], out=tmp_path, book=ROOT, html=False)
+    outputs = papermill.iorw.load_notebook_node(str(result.notebook)).cells
+    assert any(cell.metadata.get("tags") == ["injected-parameters"] for cell in outputs)
+    assert chapter.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_bad_value_through_papermill_itself_stops_at_the_check(name, tmp_path):
+    chapter = CHAPTERS[name]
+    with pytest.raises(PapermillExecutionError, match=r"phi must be in .*, got -1"):
+        papermill.execute_notebook(
+            literal(chapter.path),
+            literal(tmp_path / "out.ipynb"),
+            {"phi": -1.0},
+            cwd=chapter.path.parent,
+            progress_bar=False,
+        )
