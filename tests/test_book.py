@@ -116,12 +116,10 @@ def test_chapters_open_and_close_as_agreed(notebook):
 
 
 def test_every_glued_name_is_used_and_every_used_name_glued(notebook):
-    code = "\n".join(c.source for c in code_cells(notebook))
-    made = set(re.findall(r'glue\(\s*"([\w-]+)"', code))
-    elsewhere = "\n".join(p.read_text() for p in BOOK.glob("*.md"))
+    outputs = [o for c in code_cells(notebook) for o in c.outputs]
+    made = {o.metadata.scrapbook.name for o in outputs if "scrapbook" in o.get("metadata", {})}
     used = set(re.findall(r"\{glue(?::\w+)?\}\s?`?([\w-]+)(?::[^`]*)?`?", markdown(notebook)))
-    assert used <= made
-    assert made - used <= set(re.findall(r"\{glue(?::\w+)?\}\s?`?([\w-]+)", elsewhere))
+    assert used == made
 
 
 def test_citations_are_in_the_bibliography():
