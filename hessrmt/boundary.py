@@ -1,8 +1,9 @@
 """Boundary values on the real axis: density, cumulative distribution, quantiles.
 
-Everything is read off F = 1/G(x + i0), see `hessrmt.free_triplet`. For many points Newton's method
-starts from a table of F on each support interval; it needs to be closer to the root than to its
-conjugate only, since there is just one root in the upper half-plane to converge to.
+Everything is read off F = 1/G(x + i0), see `hessrmt.transforms`. For many points Newton's method
+starts from a table of F on each support interval. Where the law is freely infinitely divisible it
+only has to start closer to the root than to its conjugate, since just one root in the upper
+half-plane is there to converge to.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import elementwise
 
-from hessrmt.free_triplet import FreeTriplet
+from hessrmt.transforms import RationalTransform
 
 __all__ = ["BoundaryValues"]
 
@@ -38,13 +39,13 @@ class BoundaryValues:
 
     Parameters
     ----------
-    triplet : FreeTriplet
+    transform : RationalTransform
         The law.
     """
 
-    def __init__(self, triplet: FreeTriplet) -> None:
-        self._triplet = triplet
-        self._support = triplet.support
+    def __init__(self, transform: RationalTransform) -> None:
+        self._transform = transform
+        self._support = transform.support
 
     # -- F -----------------------------------------------------------------------------------------
 
@@ -55,59 +56,53 @@ class BoundaryValues:
         In that angle F is smooth up to the edges, where it has square roots in x.
         """
         angles = np.linspace(0.0, np.pi, _NODES + 1)[1:-1]
-        gaps, tables = self._triplet.gaps, []
+        gaps, tables = self._transform.gaps, []
         for i, (low, high) in enumerate(self._support):
-            inner = self._triplet.solve(_at_angle(low, high, angles).astype(np.complex128))
+            inner = self._transform.solve(_at_angle(low, high, angles).astype(np.complex128))
             tables.append(np.concatenate([[gaps[i].high], inner, [gaps[i + 1].low]]))
         return tables
 
     def inside(self, i: int, x: Real) -> Complex:
         """F at points strictly inside support interval `i`, in a flat array."""
         if x.size < _NODES and "_tables" not in self.__dict__:
-            return self._triplet.solve(x.astype(np.complex128))
+            return self._transform.solve(x.astype(np.complex128))
         low, high = self._support[i]
         position = np.arccos(((low + high - 2 * x) / (high - low)).clip(-1, 1)) * (_NODES / np.pi)
         cell = position.astype(np.intp).clip(0, _NODES - 1)
         table = self._tables[i]
         guess = table[cell] + (position - cell) * np.diff(table)[cell]
-        F, converged = self._triplet.polish(guess, x, steps=8)
+        F, converged = self._transform.polish(guess, x, steps=8)
         redo = ~(converged & (F.imag > 0))
         if redo.any():
-            F[redo] = self._triplet.solve(x[redo].astype(np.complex128))
+            F[redo] = self._transform.solve(x[redo].astype(np.complex128))
         return F
 
     def everywhere(self, x: Real) -> Complex:
         """F at any real points, in a flat array; real off the support."""
         F = np.empty(x.shape, dtype=np.complex128)
         where = np.searchsorted(np.ravel(self._support), x, side="left")  # odd: inside
-        for i, gap in enumerate(self._triplet.gaps):
+        for i, gap in enumerate(self._transform.gaps):
             outside = where == 2 * i
-            F[outside] = self._triplet.solve_in_gap(x[outside], gap)
+            F[outside] = self._transform.solve_in_gap(x[outside], gap)
         for i in range(len(self._support)):
             inside = where == 2 * i + 1
             F[inside] = self.inside(i, x[inside])
         return F
-
-    @property
-    def hard_edge(self) -> float | None:
-        """The edge where the density diverges (F = 0 is a critical point of psi), or None."""
-        t = self._triplet
-        return t.drift if t.variance == 0 and t.defect == 0 else None
 
     # -- distribution ------------------------------------------------------------------------------
 
     @cached_property
     def _pieces(self) -> tuple[_Piece, ...]:
         """Support intervals and atoms, from left to right."""
-        t = self._triplet
+        gaps, (place, mass) = self._transform.gaps, self._transform.atom
         pieces = []
-        for i, gap in enumerate(t.gaps):
+        for i, gap in enumerate(gaps):
             below = gap.cdf_below
-            if t.atom_mass > 0 and gap.low < 0 < gap.high:
-                pieces.append(_Piece(t.drift, t.drift, below, below + t.atom_mass))
-                below += t.atom_mass
+            if mass > 0 and gap.low < 0 < gap.high:
+                pieces.append(_Piece(place, place, below, below + mass))
+                below += mass
             if i < len(self._support):
-                pieces.append(_Piece(*self._support[i], below, t.gaps[i + 1].cdf_below))
+                pieces.append(_Piece(*self._support[i], below, gaps[i + 1].cdf_below))
         return (*pieces[:-1], pieces[-1]._replace(cdf_above=1.0))  # no rounding in the total
 
     def cdf(self, x: Real) -> Real:
@@ -117,19 +112,11 @@ class BoundaryValues:
         for piece in self._pieces:
             if piece.low < piece.high:
                 inside = (x > piece.low) & (x < piece.high)
-                value[inside] = self._cdf_inside(x[inside], self.inside(interval, x[inside]))
+                part = x[inside]
+                value[inside] = self._transform.cdf(part, self.inside(interval, part))
                 interval += 1
             value[x >= piece.high] = piece.cdf_above
         return value
-
-    def _cdf_inside(self, x: Real, F: Complex) -> Real:
-        """Integral of G by parts; the formula stands in `SpectralLaw.cdf`."""
-        t = self._triplet
-        G = 1 / F
-        phase = np.angle(F) + ((x - t.drift) * G - t.variance / 2 * G * G).imag
-        for s, rate in zip(t.sizes, t.rates, strict=True):
-            phase = phase + rate * np.angle(1 - s * G)
-        return np.asarray(1 - phase / np.pi)
 
     def ppf(self, q: Real) -> Real:
         """The least x with cdf(x) >= q; the lower end of the law for q = 0."""

@@ -25,38 +25,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 from numpy.polynomial import polynomial as P
 from numpy.typing import NDArray
-from scipy import optimize, signal
+from scipy import optimize
 
-__all__ = ["FreeTriplet", "Gap"]
+from hessrmt.transforms import CHUNK, Gap, RationalTransform
+
+__all__ = ["FreeTriplet"]
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
 # Poles closer than this, relative to their size, are one pole: they differ by rounding only.
 _SAME_POLE = 1e-13
-_CHUNK = 8192  # points per Newton sweep: the working arrays then stay in the processor's cache
-
-
-class Gap(NamedTuple):
-    """A component of the complement of the support, as an interval of real F, and its mass below.
-
-    psi increases on (`low`, `high`) and maps it onto the component; `cdf_below` is the
-    mass to the left of it.
-    """
-
-    low: float
-    high: float
-    cdf_below: float
 
 
 @dataclass(frozen=True, eq=False)
-class FreeTriplet:
+class FreeTriplet(RationalTransform):
     """Shift, semicircular variance and free Poisson jumps of a law.
 
     Parameters
@@ -85,48 +72,6 @@ class FreeTriplet:
         new[1:] = np.diff(s) > _SAME_POLE * np.abs(s[1:])
         merged = np.add.reduceat(r, np.flatnonzero(new)) if s.size else r
         return cls(float(drift), float(variance), s[new], merged)
-
-    @classmethod
-    def from_coefficients(cls, numerator: Real, denominator: Real) -> FreeTriplet:
-        """Decompose R = numerator/denominator (lowest power first) into partial fractions.
-
-        Raises
-        ------
-        ValueError
-            If R is not the R-transform of a freely infinitely divisible law.
-        """
-        num, den = np.trim_zeros(numerator, "b"), np.trim_zeros(denominator, "b")
-        if den.size == 0 or den[0] == 0:
-            raise ValueError(f"denominator must not vanish at 0, got {denominator.tolist()}")
-        if num.size == 0:
-            return cls(0.0, 0.0, np.empty(0), np.empty(0))
-        # residue() groups poles within tol and lists a group's residues by rising order.
-        residues, poles, polynomial = signal.residue(num[::-1], den[::-1], tol=1e-6)
-        scale = float(np.abs(num).max() / np.abs(den).max())
-        repeated = np.append(False, poles[1:] == poles[:-1]) if poles.size else np.empty(0, bool)
-        large = np.abs(residues) > 1e-9 * scale  # the rest is a common factor of the two
-        multiple = bool((repeated & large).any())
-        residues, poles = residues[large], poles[large]
-        coefficients = np.zeros(2)
-        tail = np.trim_zeros(np.real(polynomial)[::-1], "b")
-        coefficients[: tail.size] = tail[:2]
-        problem = ""
-        if tail.size > 2:
-            problem = "it grows faster than z"
-        elif coefficients[1] < 0:
-            problem = "the coefficient of z is negative"
-        elif (np.abs(poles.imag) > 1e-9 * np.abs(poles)).any():
-            problem = "it has poles off the real line"
-        elif multiple:
-            problem = "it has a multiple pole"
-        elif (residues.real > 0).any():
-            problem = "it has a pole of positive residue"
-        if problem:
-            raise ValueError(
-                "numerator/denominator must be the R-transform of a freely infinitely divisible "
-                f"law, got {numerator.tolist()} / {denominator.tolist()}: {problem}"
-            )
-        return cls.build(coefficients[0], coefficients[1], 1 / poles.real, -residues.real)
 
     def plus(self, other: FreeTriplet) -> FreeTriplet:
         """R-transforms add."""
@@ -161,20 +106,25 @@ class FreeTriplet:
     # -- psi, and the support from its critical points -----------------------------------------
 
     @cached_property
-    def spread(self) -> float:
-        """Variance of the law."""
-        return self.variance + float(self.rates @ self.sizes**2)
-
-    @cached_property
     def defect(self) -> float:
         """One minus the total jump rate, exactly 0 where it is so up to rounding."""
         value = 1.0 - float(self.rates.sum())
         return value if abs(value) > 4e-16 * max(1, self.rates.size) else 0.0
 
     @property
-    def atom_mass(self) -> float:
-        """Mass of the one possible atom, which sits at the drift: psi'(0) where positive."""
-        return max(0.0, self.defect) if self.variance == 0 else 0.0
+    def atom(self) -> tuple[float, float]:
+        """Place and mass of the one possible atom: at the drift, psi'(0) where positive."""
+        return self.drift, max(0.0, self.defect) if self.variance == 0 else 0.0
+
+    @property
+    def hard_edge(self) -> float | None:
+        """The edge where the density diverges (F = 0 is a critical point of psi), or None."""
+        return self.drift if self.variance == 0 and self.defect == 0 else None
+
+    def free_cumulant(self, k: int) -> float:
+        """The k-th free cumulant."""
+        jumps = float(np.sum(self.rates * self.sizes**k))
+        return self.drift * (k == 1) + self.variance * (k == 2) + jumps
 
     def psi(self, F: Complex) -> tuple[Complex, Complex]:
         """Value and derivative of psi at F."""
@@ -239,34 +189,6 @@ class FreeTriplet:
             return 0.0
         return 1.0 - float(self.rates[self.sizes > low].sum()) - self.defect * (low < 0)
 
-    @cached_property
-    def support(self) -> tuple[tuple[float, float], ...]:
-        """The intervals on which the density is positive."""
-        ends = [(g.low, g.high) for g in self.gaps]
-        return tuple((self._real_psi(a[1]), self._real_psi(b[0])) for a, b in pairwise(ends))
-
-    def _real_psi(self, F: float) -> float:
-        return float(self.psi(np.array(F))[0]) if F != 0 or self.variance else self.drift
-
-    # -- solving psi(F) = z ----------------------------------------------------------------------
-
-    @cached_property
-    def _polynomials(self) -> tuple[Real, Real]:
-        """P0, P1 with P0(F) - z P1(F) = 0 equivalent to psi(F) = z; P0 is monic, deg P1 less."""
-        factors = [np.array([-s, 1.0]) for s in self.sizes]
-        every = _product(factors)
-        zero = np.array([0.0, 1.0])
-        p1 = P.polymul(zero, every) if self.variance else every
-        p0 = P.polymul([self.drift, 1.0], p1) + (
-            np.append(self.variance * every, [0.0, 0.0])[: p1.size + 1] if self.variance else 0.0
-        )
-        for j, (s, rate) in enumerate(zip(self.sizes, self.rates, strict=True)):
-            others = P.polymul(zero, _product(factors[:j] + factors[j + 1 :]))
-            if self.variance:
-                others = P.polymul(zero, others)
-            p0 = P.polyadd(p0, rate * s * others)
-        return p0, p1
-
     def solve(self, z: Complex) -> Complex:
         """The physical F at points z of the closed upper half-plane, in a flat array.
 
@@ -274,10 +196,10 @@ class FreeTriplet:
         Newton steps polish it. On the real axis the result is the limit from above.
         """
         F = np.empty(z.shape, dtype=np.complex128)
-        p0, p1 = self._polynomials
+        p0, p1 = self.polynomials
         degree = p0.size - 1
-        for start in range(0, z.size, _CHUNK):
-            part = z[start : start + _CHUNK]
+        for start in range(0, z.size, CHUNK):
+            part = z[start : start + CHUNK]
             companion = np.zeros((part.size, degree, degree), dtype=np.complex128)
             companion[:, np.arange(1, degree), np.arange(degree - 1)] = 1.0
             companion[:, :, -1] = part[:, None] * p1 - p0[:degree]
@@ -286,40 +208,18 @@ class FreeTriplet:
             roots[real] = roots[real].real + 1j * np.abs(roots[real].imag)
             k = self.contraction(roots)
             best = np.argmin(np.where(np.isnan(k), np.inf, k), axis=1)
-            F[start : start + _CHUNK] = roots[np.arange(part.size), best]
+            F[start : start + CHUNK] = roots[np.arange(part.size), best]
         polished, _ = self.polish(F, z, steps=4)
         safe = np.isfinite(polished) & (polished.imag >= 0)
         return np.where(safe, polished, F)
 
-    def solve_in_gap(self, x: Real, gap: Gap) -> Real:
-        """The physical F, which is real, at real points of one gap."""
-        F = self.solve(x.astype(np.complex128)).real.clip(gap.low, gap.high)
-        for _ in range(4):
-            with np.errstate(divide="ignore", invalid="ignore"):
-                value, slope = self.psi(F)
-                better = (F - (value - x) / slope).clip(gap.low, gap.high)
-            F = np.where(np.isfinite(better), better, F)
-        return F
-
-    def polish(
-        self, F: Complex, x: Complex | Real, steps: int
-    ) -> tuple[Complex, NDArray[np.bool_]]:
-        """Newton's method for psi(F) = x, and where its last step was negligible against Im F."""
-        F = F.copy()
-        converged = np.zeros(F.shape, dtype=bool)
-        for start in range(0, F.size, _CHUNK):
-            part, target = F[start : start + _CHUNK], x[start : start + _CHUNK]
-            with np.errstate(all="ignore"):
-                for _ in range(steps):
-                    value, slope = self.psi(part)
-                    step = (value - target) / slope
-                    part = part - step
-                    # The next step would be about the square of this one.
-                    small = np.abs(step) < 1e-8 * np.abs(part.imag)
-                    if small.all():
-                        break
-            F[start : start + _CHUNK], converged[start : start + _CHUNK] = part, small
-        return F, converged
+    def cdf(self, x: Real, F: Complex) -> Real:
+        """Integral of G by parts; the formula stands in `hessrmt.SpectralLaw.cdf`."""
+        G = 1 / F
+        phase = np.angle(F) + ((x - self.drift) * G - self.variance / 2 * G * G).imag
+        for s, rate in zip(self.sizes, self.rates, strict=True):
+            phase = phase + rate * np.angle(1 - s * G)
+        return np.asarray(1 - phase / np.pi)
 
 
 def _product(factors: list[Real]) -> Real:

@@ -9,7 +9,9 @@ A law here *is* its R-transform, a rational function; everything else follows fr
   integrating an inverse function this way is Laisant's (1905); Pennington & Bahri (2017, section
   4) use it for the index.
 
-How the physical root is found without following branches is told in `hessrmt.free_triplet`.
+The physical root needs no branch to be followed where the law is freely infinitely divisible, as
+every sum of scaled semicircle, Marchenko-Pastur and product-Wishart laws is: see
+`hessrmt.free_triplet`. `hessrmt.continuation` has the other laws, slower.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessrmt.boundary import BoundaryValues
+from hessrmt.continuation import free_sum, transform_of
 from hessrmt.free_triplet import FreeTriplet
+from hessrmt.transforms import RationalTransform
 from hessrmt.validation import integer, real, real_array
 
 if TYPE_CHECKING:
@@ -39,15 +43,14 @@ class SpectralLaw:
     Parameters
     ----------
     numerator, denominator : sequences of float
-        Coefficients of R, lowest power first. R must be the R-transform of a freely infinitely
-        divisible law: a shift plus a semicircle plus free Poisson laws, in any number. Every sum
-        of scaled semicircle, Marchenko-Pastur and product-Wishart laws is of this kind.
+        Coefficients of R, lowest power first. R must be the R-transform of a law, which is
+        checked.
 
     Raises
     ------
     TypeError, ValueError
-        If the coefficients are not finite real numbers, the denominator vanishes at 0, or R is
-        not of that kind.
+        If the coefficients are not finite real numbers, the denominator vanishes at 0, or R is no
+        R-transform of a compactly supported law.
 
     Notes
     -----
@@ -71,26 +74,26 @@ class SpectralLaw:
     True
     """
 
-    _triplet: FreeTriplet
+    _transform: RationalTransform
 
     def __init__(self, numerator: ArrayLike, denominator: ArrayLike = (1.0,)) -> None:
         num = np.atleast_1d(real_array("numerator", numerator))
         den = np.atleast_1d(real_array("denominator", denominator))
-        self._triplet = FreeTriplet.from_coefficients(num, den)
+        self._transform = transform_of(num, den)
 
     @classmethod
-    def _of(cls, triplet: FreeTriplet) -> SpectralLaw:
+    def _of(cls, transform: RationalTransform) -> SpectralLaw:
         law = SpectralLaw.__new__(SpectralLaw)
-        law._triplet = triplet
+        law._transform = transform
         return law
 
     def __repr__(self) -> str:
-        num, den = self._triplet.coefficients()
+        num, den = self._transform.coefficients()
         return f"SpectralLaw({num.tolist()}, {den.tolist()})"
 
     @cached_property
     def _boundary(self) -> BoundaryValues:
-        return BoundaryValues(self._triplet)
+        return BoundaryValues(self._transform)
 
     # -- algebra ---------------------------------------------------------------------------------
 
@@ -98,13 +101,13 @@ class SpectralLaw:
         """Law of the sum of two freely independent variables."""
         if not isinstance(other, SpectralLaw):
             return NotImplemented
-        return self._of(self._triplet.plus(other._triplet))
+        return self._of(free_sum(self._transform, other._transform))
 
     def __mul__(self, c: float) -> SpectralLaw:
         """Law of `c` times the variable."""
         if isinstance(c, SpectralLaw):
             return NotImplemented
-        return self._of(self._triplet.scaled(real("factor", c)))
+        return self._of(self._transform.scaled(real("factor", c)))
 
     __rmul__ = __mul__
 
@@ -114,13 +117,13 @@ class SpectralLaw:
     def shift(self, c: float) -> SpectralLaw:
         """Law of the variable plus the constant `c`."""
         constant = FreeTriplet.build(real("c", c), 0.0, np.empty(0), np.empty(0))
-        return self._of(self._triplet.plus(constant))
+        return self._of(free_sum(self._transform, constant))
 
     # -- transforms, cumulants, moments ----------------------------------------------------------
 
     def r_transform(self, g: ArrayLike) -> Complex:
         """R(g) at complex `g`, of any shape; infinite at the poles."""
-        return self._triplet.r_transform(_complex_array("g", g))
+        return self._transform.r_transform(_complex_array("g", g))
 
     def stieltjes(self, z: ArrayLike) -> Complex:
         r"""Stieltjes transform :math:`G(z) = \int \rho(t)/(z-t)\,dt` (paper, equation 9).
@@ -139,7 +142,7 @@ class SpectralLaw:
         flat = np.where(z.imag < 0, z.conj(), z).ravel()
         F = np.empty(flat.shape, dtype=np.complex128)
         off_axis = flat.imag > 0
-        F[off_axis] = self._triplet.solve(flat[off_axis])
+        F[off_axis] = self._transform.solve(flat[off_axis])
         x = flat[~off_axis].real
         F[~off_axis] = self._boundary.everywhere(x)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -158,15 +161,14 @@ class SpectralLaw:
         G, z = sympy.symbols("G z")
         num, den = (
             sum((float(c) * G**k for k, c in enumerate(part)), start=sympy.Integer(0))
-            for part in self._triplet.coefficients()
+            for part in self._transform.coefficients()
         )
         return sympy.Poly((z * G - 1) * den - G * num, G, z)
 
     def free_cumulant(self, k: int) -> float:
         """The k-th free cumulant, the coefficient of z^(k-1) in R; `k` >= 1."""
         k = integer("k", k, "[1, inf)")
-        t = self._triplet
-        return t.drift * (k == 1) + t.variance * (k == 2) + float(np.sum(t.rates * t.sizes**k))
+        return self._transform.free_cumulant(k)
 
     def moment(self, k: int) -> float:
         r"""The k-th moment, from the free cumulants by the moment-cumulant recursion.
@@ -196,12 +198,12 @@ class SpectralLaw:
 
     def support(self) -> tuple[tuple[float, float], ...]:
         """Intervals ``((lo, hi), ...)`` of positive density, ascending; atoms are not included."""
-        return self._triplet.support
+        return self._transform.support
 
     def atoms(self) -> tuple[tuple[float, float], ...]:
         """Point masses ``((location, mass), ...)``; a rational R allows at most one."""
-        mass = self._triplet.atom_mass
-        return ((self._triplet.drift, mass),) if mass > 0 else ()
+        place, mass = self._transform.atom
+        return ((place, mass),) if mass > 0 else ()
 
     def index(self) -> float:
         """Mass on the open half-line (-inf, 0): the expected fraction of negative eigenvalues."""
@@ -229,7 +231,7 @@ class SpectralLaw:
             inside = (x > low) & (x < high)
             F = self._boundary.inside(i, x[inside])
             density[inside] = F.imag / (np.pi * (F.real**2 + F.imag**2))
-        if (edge := self._boundary.hard_edge) is not None:
+        if (edge := self._transform.hard_edge) is not None:
             density[x == edge] = np.inf
         return density[()]
 
@@ -260,7 +262,7 @@ class SpectralLaw:
     @cached_property
     def _pieces(self) -> tuple[tuple[float, float, float, float], ...]:
         """Support intervals and atoms from left to right, as (low, high, cdf below, cdf above)."""
-        gaps, support = self._triplet.gaps, self.support()
+        gaps, support = self._transform.gaps, self.support()
         pieces = []
         for i, gap in enumerate(gaps):
             below = gap.cdf_below
@@ -302,7 +304,7 @@ class Semicircle(SpectralLaw):
 
     def __init__(self, sigma: float = 1.0) -> None:
         self.sigma = real("sigma", sigma, "(0, inf)")
-        self._triplet = FreeTriplet.build(0.0, self.sigma**2, np.empty(0), np.empty(0))
+        self._transform = FreeTriplet.build(0.0, self.sigma**2, np.empty(0), np.empty(0))
 
     def __repr__(self) -> str:
         return f"Semicircle(sigma={self.sigma})"
@@ -334,7 +336,7 @@ class MarchenkoPastur(SpectralLaw):
     def __init__(self, phi: float, sigma: float = 1.0) -> None:
         self.phi = real("phi", phi, "(0, inf)")
         self.sigma = real("sigma", sigma, "(0, inf)")
-        self._triplet = FreeTriplet.build(
+        self._transform = FreeTriplet.build(
             0.0, 0.0, np.array([self.sigma * self.phi]), np.array([1 / self.phi])
         )
 
@@ -367,7 +369,9 @@ class ProductWishart(SpectralLaw):
         self.epsilon = real("epsilon", epsilon, "(0, inf)")
         size = self.phi * np.sqrt(self.epsilon / 2)
         rate = 1 / (2 * self.phi)
-        self._triplet = FreeTriplet.build(0.0, 0.0, np.array([-size, size]), np.array([rate, rate]))
+        self._transform = FreeTriplet.build(
+            0.0, 0.0, np.array([-size, size]), np.array([rate, rate])
+        )
 
     def __repr__(self) -> str:
         return f"ProductWishart(phi={self.phi}, epsilon={self.epsilon})"
