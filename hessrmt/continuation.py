@@ -75,8 +75,8 @@ def free_sum(a: RationalTransform, b: RationalTransform) -> RationalTransform:
     if isinstance(a, FreeTriplet) and isinstance(b, FreeTriplet):
         return a.plus(b)
     (n, d), (m, e) = a.coefficients(), b.coefficients()
-    numerator = np.asarray(P.polyadd(P.polymul(n, e), P.polymul(m, d)))
-    return transform_of(numerator, np.asarray(P.polymul(d, e)))
+    numerator = np.asarray(P.polyadd(P.polymul(n, e), P.polymul(m, d)), dtype=np.float64)
+    return transform_of(numerator, np.asarray(P.polymul(d, e), dtype=np.float64))
 
 
 class ContinuedTransform(RationalTransform):
