@@ -12,5 +12,6 @@ from .laws import MarchenkoPastur as MarchenkoPastur
 from .laws import ProductWishart as ProductWishart
 from .laws import Semicircle as Semicircle
 from .laws import SpectralLaw as SpectralLaw
+from .networks import SingleHiddenLayer as SingleHiddenLayer
 
 __version__: str
