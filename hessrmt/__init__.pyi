@@ -13,5 +13,6 @@ from .laws import ProductWishart as ProductWishart
 from .laws import Semicircle as Semicircle
 from .laws import SpectralLaw as SpectralLaw
 from .networks import SingleHiddenLayer as SingleHiddenLayer
+from .training import train as train
 
 __version__: str
