@@ -1,3 +1,4 @@
+from .datasets import load_images as load_images
 from .ensembles import haar_orthogonal as haar_orthogonal
 from .ensembles import product_wishart as product_wishart
 from .ensembles import wigner as wigner
