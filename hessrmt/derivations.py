@@ -30,7 +30,7 @@ phi, sigma, epsilon = sp.symbols("phi sigma epsilon", positive=True)
 
 
 def _r_from_stieltjes(stieltjes: sp.Expr) -> sp.Expr:
-    """Solve stieltjes(z) = G for z and subtract 1/G (paper, equation 10)."""
+    """Solve stieltjes(z) = G for z and subtract 1/G (paper, section 3)."""
     # Isolate the square root and square, so that the equation for z is polynomial.
     (root,) = [a for a in sp.preorder_traversal(stieltjes) if a.is_Pow and a.exp == sp.S.Half]
     s = sp.Dummy()
@@ -42,7 +42,7 @@ def _r_from_stieltjes(stieltjes: sp.Expr) -> sp.Expr:
 
 @cache
 def semicircle_r() -> sp.Expr:
-    r"""R-transform of the semicircle, :math:`\sigma^2 G` (paper, equation 13).
+    r"""R-transform of the semicircle, :math:`\sigma^2 G` (paper, section 3).
 
     From :math:`G(z) = (z - \sqrt{z^2 - 4\sigma^2})/(2\sigma^2)`.
 
@@ -56,7 +56,7 @@ def semicircle_r() -> sp.Expr:
 
 @cache
 def marchenko_pastur_r() -> sp.Expr:
-    r"""R-transform of Marchenko-Pastur, :math:`\sigma/(1 - \sigma\phi G)` (paper, equation 14).
+    r"""R-transform of Marchenko-Pastur, :math:`\sigma/(1 - \sigma\phi G)` (paper, section 3).
 
     From :math:`G(z) = \big(z - \sigma(1-\phi) - \sqrt{(z-\lambda_-)(z-\lambda_+)}\big)
     /(2\sigma\phi z)` with :math:`\lambda_\pm = \sigma(1\pm\sqrt\phi)^2`.

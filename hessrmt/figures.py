@@ -102,6 +102,8 @@ def density_curve(ax: Axes, law: _Law, *, points: int = 501, **line: Any) -> Lin
     upright = ax.get_xaxis_transform()  # an atom has no density: its arrow spans the axes
     arrow = {"arrowstyle": "-|>", "color": curve.get_color(), "linewidth": 2, "shrinkA": 0}
     for at, mass in law.atoms():
+        ax.update_datalim([(at, 0.0)])  # an arrow does not widen the axis by itself
+        ax.autoscale_view()
         ax.annotate("", (at, 1.0), (at, 0.0), upright, upright, arrowprops=arrow)
         ax.annotate(f"mass {mass:.3g}", (at, 0.94), (6, 0), upright, "offset points", va="center")
     return curve

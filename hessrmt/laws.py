@@ -126,7 +126,7 @@ class SpectralLaw:
         return self._transform.r_transform(_complex_array("g", g))
 
     def stieltjes(self, z: ArrayLike) -> Complex:
-        r"""Stieltjes transform :math:`G(z) = \int \rho(t)/(z-t)\,dt` (paper, equation 9).
+        r"""Stieltjes transform :math:`G(z) = \int \rho(t)/(z-t)\,dt` (paper, section 3).
 
         Parameters
         ----------
@@ -286,7 +286,7 @@ def _complex_array(name: str, value: ArrayLike) -> Complex:
 
 
 class Semicircle(SpectralLaw):
-    r"""Wigner's semicircle of standard deviation `sigma` (paper, equations 5 and 13).
+    r"""Wigner's semicircle of standard deviation `sigma` (paper, section 3).
 
     .. math:: \rho(\lambda) = \frac{\sqrt{4\sigma^2 - \lambda^2}}{2\pi\sigma^2}, \qquad
               R(z) = \sigma^2 z .
@@ -311,7 +311,7 @@ class Semicircle(SpectralLaw):
 
 
 class MarchenkoPastur(SpectralLaw):
-    r"""Marchenko-Pastur law of X X^T for X of shape n by p (paper, equations 6 and 14).
+    r"""Marchenko-Pastur law of X X^T for X of shape n by p (paper, section 3).
 
     .. math:: \rho(\lambda) = \frac{\sqrt{(\lambda-\lambda_-)(\lambda_+-\lambda)}}
               {2\pi\lambda\sigma\phi}, \qquad \lambda_\pm = \sigma(1 \pm \sqrt\phi)^2, \qquad

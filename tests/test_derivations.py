@@ -8,7 +8,7 @@ from hessrmt import MarchenkoPastur, Semicircle, WishartPlusWigner
 from hessrmt import derivations as d
 
 
-def test_r_transforms_are_equations_13_and_14():
+def test_r_transforms_are_the_paper_s():
     assert sp.simplify(d.semicircle_r() - d.sigma**2 * d.G) == 0
     printed = d.sigma / (1 - d.sigma * d.phi * d.G)
     assert sp.simplify(d.marchenko_pastur_r() - printed) == 0

@@ -60,7 +60,8 @@ class Requests(HTMLParser):
 
 
 def pages():
-    return sorted(HTML.rglob("*.html"))
+    # _static holds templates of the theme that are no pages.
+    return sorted(p for p in HTML.rglob("*.html") if "_static" not in p.relative_to(HTML).parts)
 
 
 def is_remote(address):
