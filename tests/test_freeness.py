@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import integrate, stats
+from scipy import stats
 
 from hessrmt.ensembles import haar_orthogonal, wigner, wishart
 from hessrmt.freeness import (
@@ -60,36 +60,39 @@ def test_rotated_sums_have_the_exact_mean_square():
     # E tau((A + QBQ^T)^2) = tau(A^2) + 2 tau(A) tau(B) + tau(B^2); within 4 standard errors.
     A, B = wigner(12, rng=0), wishart(12, 0.5, rng=1)
     squares = (rotated_sum_eigenvalues(A, B, 400, rng=2) ** 2).mean(axis=1)
-    t = lambda M: np.trace(M) / 12
-    exact = t(A @ A) + 2 * t(A) * t(B) + t(B @ B)
+    a, b = np.linalg.eigvalsh(A), np.linalg.eigvalsh(B)
+    exact = np.mean(a**2) + 2 * a.mean() * b.mean() + np.mean(b**2)
     assert abs(squares.mean() - exact) < 4 * squares.std() / 20
 
 
 # -- distances -----------------------------------------------------------------------------------
 
 
+@settings(max_examples=50)
 @given(EIGENVALUES, EIGENVALUES)
-def test_distances_of_samples_agree_with_scipy(a, b):
-    assert ks_distance(a, b) == pytest.approx(stats.ks_2samp(a, b).statistic, abs=1e-12)
-    assert ks_distance(a, b) == ks_distance(b, a)
+def test_distances_of_two_samples(a, b):
+    largest = max(abs(np.mean(np.array(a) <= x) - np.mean(np.array(b) <= x)) for x in a + b)
+    assert ks_distance(a, b) == ks_distance(b, a) == pytest.approx(largest, abs=1e-12)
     assert wasserstein_distance(a, b) == pytest.approx(stats.wasserstein_distance(a, b))
 
 
-@pytest.mark.parametrize("law", [MarchenkoPastur(4.0), MarchenkoPastur(0.5), Semicircle(1.0)])
+LEVELS = (np.arange(27_720) + 0.5) / 27_720  # divisible by every number of eigenvalues up to 12
+LAWS = [MarchenkoPastur(4.0), MarchenkoPastur(0.5), Semicircle(1.0)]
+
+
+@pytest.mark.parametrize("law, ppf", [(law, law.ppf(LEVELS)) for law in LAWS], ids=repr)
 @settings(max_examples=25)
 @given(sample=EIGENVALUES)
-def test_distances_of_a_sample_to_a_law(law, sample):
-    # Oracles: all one-sided limits, one by one; quadrature of |F_n - F| over a long interval.
-    n, steps = len(sample), sorted({*sample, 0.0})
-    cdf = lambda x: float(law.cdf(x))
-    empirical = lambda x, side: np.searchsorted(np.sort(sample), x, side) / n
-    gaps = [abs(cdf(x) - empirical(x, "right")) for x in steps]
-    gaps += [abs(cdf(np.nextafter(x, -9)) - empirical(x, "left")) for x in steps]
+def test_distances_of_a_sample_to_a_law(law, ppf, sample):
+    # Oracles: all one-sided limits, one by one; the mean distance of quantiles at equal levels.
+    gaps = []
+    for x in {*sample, 0.0}:  # the atom, if any, is at 0
+        gaps.append(abs(float(law.cdf(x)) - np.mean(np.array(sample) <= x)))
+        gaps.append(abs(float(law.cdf(np.nextafter(x, -9))) - np.mean(np.array(sample) < x)))
     assert ks_distance(sample, law) == pytest.approx(max(gaps), abs=1e-12)
     assert ks_distance(law, sample) == ks_distance(sample, law.cdf) == ks_distance(sample, law)
-    x = np.linspace(-4, 10, 60_001)
-    area = integrate.trapezoid(np.abs(law.cdf(x) - empirical(x, "right")), x)
-    assert wasserstein_distance(sample, law) == pytest.approx(area, abs=3e-4)
+    quantiles_apart = np.abs(np.repeat(np.sort(sample), LEVELS.size // len(sample)) - ppf)
+    assert wasserstein_distance(sample, law) == pytest.approx(quantiles_apart.mean(), abs=1e-5)
 
 
 def test_distances_of_two_laws():
@@ -131,7 +134,10 @@ def test_bootstrap_intervals_of_pairs_and_of_distances():
     rng = np.random.default_rng(2)
     x = rng.normal(size=(40, 8)) + 3 * rng.normal(size=(40, 1))
     y = x + 0.1 * rng.normal(size=(40, 8))
-    difference = lambda x, y: x.mean() - y.mean()
+
+    def difference(x, y):
+        return x.mean() - y.mean()
+
     loose, tight = (
         np.diff(bootstrap_interval(difference, x, y, paired=paired, resamples=300, rng=3))[0]
         for paired in (False, True)
@@ -181,7 +187,7 @@ def test_moments_are_cyclic_and_invariant_under_rotation_and_reversal(words, shi
 
 @given(MOMENTS, MOMENTS)
 def test_free_moments_in_closed_form(a, b):
-    (a1, a2, a3), (b1, b2, b3) = a[:3], b[:3]
+    (a1, a2, a3), (b1, b2) = a[:3], b[:2]
     closed = {
         "A": a1, "BB": b2, "AB": a1 * b1, "ABB": a1 * b2, "AABB": a2 * b2, "BABA": None,
         "ABAB": a2 * b1**2 + a1**2 * b2 - a1**2 * b1**2,
@@ -203,7 +209,7 @@ def test_alternating_centred_moments_vanish(powers, a, b):
     # The definition of freeness, expanded: tau of prod (A^p - tau(A^p))(B^q - tau(B^q)) is 0.
     factors = [(c * p, m[p - 1]) for pq in powers for c, p, m in zip("AB", pq, (a, b), strict=True)]
     if max(sum(p for p, _ in powers), sum(q for _, q in powers)) > 8:
-        return
+        return  # moments are given to order 8
     total, size = 0.0, 1.0
     for kept in product((True, False), repeat=len(factors)):
         word = "".join(w for (w, _), keep in zip(factors, kept, strict=True) if keep)
@@ -282,21 +288,31 @@ def test_finite_size_term_is_the_exact_mean_over_the_orthogonal_group():
     assert {r.word for r in limit if abs(r.z) > 4} == {"ABAB"}
 
 
+def diagonal(v):
+    return v[..., None] * np.eye(v.shape[-1])
+
+
 def test_commuting_matrices_fail_at_the_right_order():
-    rng = np.random.default_rng(3)
-    diagonal = lambda v: v[..., None] * np.eye(v.shape[-1])
-    x, y = rng.exponential(size=(2, 40, 30))
+    x, y = np.random.default_rng(3).normal(size=(2, 40, 30))
     # The same matrix: tau(A A) is not tau(A)^2. Independent diagonals: classical independence
-    # agrees with freeness up to order 3, and gives ABAB the value tau(A^2) tau(B^2).
+    # agrees with freeness up to order 3, and gives ABAB the value tau(A^2) tau(B^2) = 1, not 0.
     assert first_violation(freeness_test(diagonal(x), diagonal(x), rng=0), 0.999) == 2
     rows = freeness_test(diagonal(x), diagonal(y), rng=0)
     assert first_violation(rows, 0.999) == 4
     assert first_violation([r for r in rows if len(r.word) < 4], 0.999) is None
-    row = next(r for r in rows if r.word == "ABAB")  # exponential: 2*2 - (2 + 2 - 1) = 1
-    assert row.difference == pytest.approx(1.0, abs=4 * row.error + 0.1)
-    # No randomness at all: the identity is free from everything, up to rounding.
-    one = np.broadcast_to(np.eye(30), (40, 30, 30))
-    assert first_violation(freeness_test(one, diagonal(np.tile(x[0], (40, 1))), rng=0)) is None
+    row = next(r for r in rows if r.word == "ABAB")
+    assert row.difference == pytest.approx(1.0, abs=4 * row.error)
+
+
+def test_pairs_without_any_noise():
+    # The identity is free from everything; what is left is rounding, and must not be significant.
+    rows = freeness_test(
+        np.broadcast_to(np.eye(30), (5, 30, 30)),
+        np.tile(np.diag(np.arange(30.0)), (5, 1, 1)),
+        rng=0,
+    )
+    assert first_violation(rows) is None
+    assert all(np.isfinite(row.z) for row in rows)
 
 
 def relu_hessian_parts(n, m, rng):
@@ -330,9 +346,9 @@ def test_hessian_parts_of_a_relu_network_are_not_free():
 @pytest.mark.parametrize(
     "laws, n, density_error, cdf_error",
     [
-        ((MarchenkoPastur(0.5), Semicircle(1.0)), 2000, 2.5e-4, 7e-6),
-        ((MarchenkoPastur(4.0), ProductWishart(2.0, 3.0)), 1000, None, 1e-3),  # atom of 1/4 at 0
-        ((Semicircle(1.0), Semicircle(0.5).shift(2.0)), 500, 2e-3, 1e-4),
+        ((MarchenkoPastur(0.5), Semicircle(1.0)), 2000, 6e-5, 7e-6),
+        ((MarchenkoPastur(4.0), ProductWishart(2.0, 3.0)), 1000, 5e-3, 1e-3),  # atom of 1/4 at 0
+        ((Semicircle(1.0), Semicircle(0.5).shift(2.0)), 500, 1e-3, 1e-4),
     ],
 )
 def test_free_sums_of_quantiles_follow_the_sum_of_laws(laws, n, density_error, cdf_error):
@@ -345,25 +361,27 @@ def test_free_sums_of_quantiles_follow_the_sum_of_laws(laws, n, density_error, c
     assert (np.diff(cdf) >= 0).all()
     assert cdf[0] < 1e-5
     assert cdf[-1] > 1 - 1e-5
-    density = free_sum_density(a, b, x)
-    if density_error is None:  # the density diverges at the atom
-        keep = np.abs(x) > 0.2
-        np.testing.assert_allclose(density[keep], exact.pdf(x[keep]), atol=5e-3)
-        for at in (0.0, np.nextafter(0.0, -1.0)):
-            assert float(free_sum_cdf(a, b, at)) == pytest.approx(float(exact.cdf(at)), abs=2e-3)
-    else:
-        np.testing.assert_allclose(density, exact.pdf(x), atol=density_error)
+    # The atom, if there is one, is at 0, and the density diverges next to it.
+    ends = (
+        np.ravel(exact.support()) if not exact.atoms() else [low, high, *np.linspace(-1, 1, 9) / 5]
+    )
+    away = np.abs(np.subtract.outer(x, ends)).min(axis=1) > 0.05
+    np.testing.assert_allclose(
+        free_sum_density(a, b, x[away]), exact.pdf(x[away]), atol=density_error
+    )
+    for at in (0.0, np.nextafter(0.0, -1.0)):
+        assert float(free_sum_cdf(a, b, at)) == pytest.approx(float(exact.cdf(at)), abs=cdf_error)
 
 
 def test_density_is_the_derivative_of_the_distribution_and_has_mass_one():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=40), rng.exponential(size=60)
-    nodes, weights = np.polynomial.legendre.leggauss(2000)
+    nodes, weights = np.polynomial.legendre.leggauss(1000)
     x = 4 + 10 * nodes
-    density = free_sum_density(a, b, x, eta=1e-3)
-    inside = free_sum_cdf(a, b, [-6.0, 14.0], eta=1e-3)
-    assert 10 * weights @ density == pytest.approx(np.diff(inside)[0], abs=1e-6)
-    assert np.diff(inside)[0] == pytest.approx(1.0, abs=1e-3)  # the tails of the Cauchy kernel
+    density = free_sum_density(a, b, x, eta=0.02)
+    inside = free_sum_cdf(a, b, [-6.0, 14.0], eta=0.02)
+    assert 10 * weights @ density == pytest.approx(np.diff(inside)[0], abs=1e-9)
+    assert np.diff(inside)[0] == pytest.approx(1.0, abs=0.002)  # the tails of the Cauchy kernel
 
 
 def test_two_coins_give_the_arcsine_law():
@@ -379,13 +397,14 @@ def test_two_coins_give_the_arcsine_law():
 def test_a_constant_only_shifts():
     b = np.array([0.0, 1.0, 1.0, 5.0])
     x = np.array([1.9, 2.0, 2.9, 3.0, 6.9, 7.0])
-    np.testing.assert_allclose(free_sum_cdf([2.0, 2.0], b, x), [0, 0.25, 0.25, 0.75, 0.75, 1])
+    steps = [0, 0.25, 0.25, 0.75, 0.75, 1]
+    np.testing.assert_allclose(free_sum_cdf([2.0, 2.0], b, x), steps, atol=1e-12)
     np.testing.assert_allclose(free_sum_density([2.0, 2.0], b, x[::2]), 0.0, atol=1e-9)
 
 
 @pytest.mark.parametrize("null", [0.0, 0.3, 0.7])
 def test_free_sums_follow_rotated_sums(null):
-    # Exact eigenvalues of the sum at n = 300 differ from the limit by a few 1/n at most.
+    # Two draws: their spectra are within 3/n of the free sum (2/n is typical at this size).
     n, rng = 300, np.random.default_rng(7)
     zeros = round(null * n)
     a, b = rng.normal(size=n) ** 3, rng.exponential(size=n)
@@ -393,7 +412,7 @@ def test_free_sums_follow_rotated_sums(null):
     Q = haar_orthogonal(n, rng=rng)  # rounding scatters the null space
     sums = rotated_sum_eigenvalues(np.diag(a), Q * b @ Q.T, 2, rng=8)
     noisy = np.linalg.eigvalsh(Q * b @ Q.T)
-    assert ks_distance(sums, lambda x: free_sum_cdf(a, noisy, x)) < 2 / n
+    assert ks_distance(sums, lambda x: free_sum_cdf(a, noisy, x)) < 3 / n
     jump = np.diff(free_sum_cdf(a, noisy, [np.nextafter(0, -1), 0.0]))[0]
     assert jump == pytest.approx(max(2 * zeros / n - 1, 0.0), abs=1e-6)
 
