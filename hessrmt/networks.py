@@ -131,7 +131,7 @@ class SingleHiddenLayer:
 
         Returns
         -------
-        (*batch, parameters) tensor
+        tensor of shape (batch..., parameters)
         """
         shape = (batch,) if isinstance(batch, int) else tuple(batch)
         theta = np.random.default_rng(rng).standard_normal((*shape, self.parameters))
