@@ -8,6 +8,17 @@ from .figures import density_curve as density_curve
 from .figures import density_histogram as density_histogram
 from .figures import law_grid as law_grid
 from .figures import use_style as use_style
+from .freeness import bootstrap_interval as bootstrap_interval
+from .freeness import first_violation as first_violation
+from .freeness import free_moment as free_moment
+from .freeness import free_sum_cdf as free_sum_cdf
+from .freeness import free_sum_density as free_sum_density
+from .freeness import freeness_test as freeness_test
+from .freeness import ks_distance as ks_distance
+from .freeness import mixed_moments as mixed_moments
+from .freeness import mixed_words as mixed_words
+from .freeness import rotated_sum_eigenvalues as rotated_sum_eigenvalues
+from .freeness import wasserstein_distance as wasserstein_distance
 from .hessian_models import WishartPlusWigner as WishartPlusWigner
 from .laws import MarchenkoPastur as MarchenkoPastur
 from .laws import ProductWishart as ProductWishart

@@ -181,6 +181,9 @@ class FreeTriplet(RationalTransform):
                     )
                 )
         gaps.append((_crossing(h, q[-1] + reach[-1], q[-1] + far), np.inf))
+        if self.hard_edge is not None:  # F = 0 is a critical point exactly
+            tiny = 1e-9 * float(reach.min())
+            gaps = [(low * (abs(low) > tiny), high * (abs(high) > tiny)) for low, high in gaps]
         return tuple(Gap(low, high, self._mass_below(low)) for low, high in gaps)
 
     def _mass_below(self, low: float) -> float:
@@ -215,11 +218,13 @@ class FreeTriplet(RationalTransform):
 
     def cdf(self, x: Real, F: Complex) -> Real:
         """Integral of G by parts; the formula stands in `hessrmt.SpectralLaw.cdf`."""
-        G = 1 / F
+        singular = F == 0  # inside the support the density may diverge, where all rates sum to 1
+        G = 1 / np.where(singular, 1.0, F)
         phase = np.angle(F) + ((x - self.drift) * G - self.variance / 2 * G * G).imag
         for s, rate in zip(self.sizes, self.rates, strict=True):
             phase = phase + rate * np.angle(1 - s * G)
-        return np.asarray(1 - phase / np.pi)
+        left_of_zero = 1 - float(self.rates[self.sizes > 0].sum())
+        return np.where(singular, left_of_zero, 1 - phase / np.pi)
 
 
 def _product(factors: list[Real]) -> Real:

@@ -230,7 +230,8 @@ class SpectralLaw:
         for i, (low, high) in enumerate(self.support()):
             inside = (x > low) & (x < high)
             F = self._boundary.inside(i, x[inside])
-            density[inside] = F.imag / (np.pi * (F.real**2 + F.imag**2))
+            with np.errstate(divide="ignore", invalid="ignore"):  # F = 0 where it diverges
+                density[inside] = F.imag / (np.pi * (F.real**2 + F.imag**2))
         if (edge := self._transform.hard_edge) is not None:
             density[x == edge] = np.inf
         return density[()]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy import optimize
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from hessrmt.networks import SingleHiddenLayer
 from hessrmt.validation import integer, real

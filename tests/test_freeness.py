@@ -10,6 +10,7 @@ from scipy import stats
 
 from hessrmt.ensembles import haar_orthogonal, wigner, wishart
 from hessrmt.freeness import (
+    MixedMoment,
     bootstrap_interval,
     first_violation,
     free_moment,
@@ -80,8 +81,10 @@ LEVELS = (np.arange(27_720) + 0.5) / 27_720  # divisible by every number of eige
 LAWS = [MarchenkoPastur(4.0), MarchenkoPastur(0.5), Semicircle(1.0)]
 
 
-@pytest.mark.parametrize("law, ppf", [(law, law.ppf(LEVELS)) for law in LAWS], ids=repr)
-@settings(max_examples=25)
+@pytest.mark.parametrize(
+    "law, ppf", [(law, law.ppf(LEVELS)) for law in LAWS], ids=["atom", "one-sided", "symmetric"]
+)
+@settings(max_examples=25, deadline=None)
 @given(sample=EIGENVALUES)
 def test_distances_of_a_sample_to_a_law(law, ppf, sample):
     # Oracles: all one-sided limits, one by one; the mean distance of quantiles at equal levels.
@@ -102,6 +105,8 @@ def test_distances_of_two_laws():
     )
     assert wasserstein_distance(Semicircle(1.0), moved) == pytest.approx(0.3, rel=1e-8)
     assert ks_distance(MarchenkoPastur(4.0), MarchenkoPastur(2.0)) == pytest.approx(0.25)  # atoms
+    # A point below a law is at the distance of the mean, here across an atom, a gap and an edge.
+    assert wasserstein_distance([-1.0], MarchenkoPastur(4.0)) == pytest.approx(2.0, rel=1e-8)
     # E|X - Y| form: symmetric laws in ratio 2 have distance E|X| = 16/(3 pi) - 8/(3 pi).
     assert wasserstein_distance(Semicircle(1.0), Semicircle(2.0)) == pytest.approx(
         8 / (3 * np.pi), rel=1e-8
@@ -152,6 +157,9 @@ def test_bootstrap_intervals_of_pairs_and_of_distances():
     low, high = bootstrap_interval(ks_distance, a, b, resamples=200, rng=4)
     assert low < ks_distance(Semicircle(1.0), Semicircle(2.0)) < high
     assert high - low < 0.06
+    # Resamples never exceed the largest element; the basic interval mirrors them to above it.
+    low, high = bootstrap_interval(np.max, x, resamples=100, rng=5)
+    assert x.max() <= low < high
 
 
 # -- words and moments ---------------------------------------------------------------------------
@@ -305,14 +313,20 @@ def test_commuting_matrices_fail_at_the_right_order():
 
 
 def test_pairs_without_any_noise():
-    # The identity is free from everything; what is left is rounding, and must not be significant.
-    rows = freeness_test(
-        np.broadcast_to(np.eye(30), (5, 30, 30)),
-        np.tile(np.diag(np.arange(30.0)), (5, 1, 1)),
-        rng=0,
-    )
+    # Multiples of 1 are free from everything; what is left is rounding, the same in every pair.
+    A, B = np.broadcast_to(0.3 * np.eye(30), (5, 30, 30)), np.tile(wigner(30, rng=0), (5, 1, 1))
+    rows = freeness_test(A, B, rng=1)
+    assert all(abs(row.z) < 1 for row in rows)
     assert first_violation(rows) is None
-    assert all(np.isfinite(row.z) for row in rows)
+
+
+def test_first_violation_corrects_for_the_number_of_words():
+    row = MixedMoment("ABB", 1.0, 0.5, 0.0, 0.5, 0.2, 2.5, p_value=0.03)
+    later = MixedMoment("AABB", 1.0, 0.5, 0.0, 0.5, 0.1, 5.0, p_value=0.001)
+    assert first_violation([row]) == 3
+    assert first_violation([row, row]) is None
+    assert first_violation([row, later]) == 4
+    assert first_violation([row, later], level=0.999) is None
 
 
 def relu_hessian_parts(n, m, rng):
@@ -329,15 +343,15 @@ def relu_hessian_parts(n, m, rng):
 
 
 def test_hessian_parts_of_a_relu_network_are_not_free():
-    # At order 3: tau(H0 H1^2) is 1 + phi/2 times its free value as n grows (own result; at n = 8
-    # the factor is 1.29, 0.03 above the limit). phi = 2n/m = 1/2.
+    # At order 3: tau(H0 H1^2) is 1 + phi/2 times its free value as n grows (own result), here
+    # with phi = 2n/m = 1/2. At n = 8, 16, 32 the factor is 1.31, 1.28, 1.26: 1.25 + 0.45/n.
     rng = np.random.default_rng(4)
     parts = [relu_hessian_parts(8, 32, rng) for _ in range(30)]
     H0, H1 = (np.stack(p) for p in zip(*parts, strict=True))
     rows = freeness_test(H0, H1, max_order=3, rng=5)
     assert first_violation(rows, 0.999) == 3
     row = next(r for r in rows if r.word == "ABB")
-    assert row.moment / row.free == pytest.approx(1.25, abs=0.1)
+    assert row.moment / row.free == pytest.approx(1.25 + 0.45 / 8, abs=4 * row.error / row.free)
 
 
 # -- the free sum --------------------------------------------------------------------------------
@@ -378,10 +392,10 @@ def test_density_is_the_derivative_of_the_distribution_and_has_mass_one():
     a, b = rng.normal(size=40), rng.exponential(size=60)
     nodes, weights = np.polynomial.legendre.leggauss(1000)
     x = 4 + 10 * nodes
-    density = free_sum_density(a, b, x, eta=0.02)
-    inside = free_sum_cdf(a, b, [-6.0, 14.0], eta=0.02)
+    density = free_sum_density(a, b, x, eta=0.1)
+    inside = free_sum_cdf(a, b, [-6.0, 14.0], eta=0.1)
     assert 10 * weights @ density == pytest.approx(np.diff(inside)[0], abs=1e-9)
-    assert np.diff(inside)[0] == pytest.approx(1.0, abs=0.002)  # the tails of the Cauchy kernel
+    assert np.diff(inside)[0] == pytest.approx(1.0, abs=0.01)  # the tails of the Cauchy kernel
 
 
 def test_two_coins_give_the_arcsine_law():

@@ -216,6 +216,18 @@ def test_product_wishart_is_the_cubic_28():
         assert law.support()[0][1] == pytest.approx(edge, abs=5e-3)
 
 
+def test_densities_that_diverge_at_zero():
+    """Where all jump rates sum to one: at an edge, or inside the support."""
+    at_edge = MarchenkoPastur(2.0) + ProductWishart(2.0, 1.0)
+    assert at_edge.support()[1][0] == 0.0
+    for law, below in ((at_edge, 0.25), (ProductWishart(1.0, 4.0), 0.5)):
+        assert law.atoms() == ()
+        assert law.pdf(0.0) == np.inf
+        assert law.cdf(0.0) == pytest.approx(below, abs=1e-15)
+        np.testing.assert_allclose(law.cdf([-1e-12, 1e-12]), below, atol=1e-3)
+        assert law.stieltjes(0.0).real == np.inf
+
+
 def test_masses_on_both_sides_of_a_gap_are_exact():
     law = MarchenkoPastur(4.0) + Semicircle(1e-3)
     (_, first), (second, _) = law.support()
