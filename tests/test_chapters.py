@@ -13,6 +13,14 @@ ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = {chapter.name: chapter for chapter in chapters(ROOT)}
 # Small and at corners: a hard edge, an atom, energies below the critical one, another seed.
 RERUNS = {
+    "assumptions": {
+        "dataset": "gaussian",
+        "images": 60,
+        "hidden": 6,
+        "activation": "tanh",
+        "networks": 2,
+        "seed": 3,
+    },
     "random_matrix_primer": {"phi": 0.9, "sigma": 3.0, "n": 200, "seed": 5},
     "wishart_plus_wigner": {
         "phi": 0.3,
@@ -42,11 +50,11 @@ def test_rerun_with_other_parameters(name, tmp_path):
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_bad_value_through_papermill_itself_stops_at_the_check(name, tmp_path):
     chapter = CHAPTERS[name]
-    with pytest.raises(PapermillExecutionError, match=r"phi must be in .*, got -1"):
+    with pytest.raises(PapermillExecutionError, match=r"seed must be in \[0, inf\), got -1"):
         papermill.execute_notebook(
             literal(chapter.path),
             literal(tmp_path / "out.ipynb"),
-            {"phi": -1.0},
+            {"seed": -1},
             cwd=chapter.path.parent,
             progress_bar=False,
         )
