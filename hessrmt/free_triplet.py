@@ -23,6 +23,7 @@ taken in the upper half-plane. No branch has to be followed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -234,7 +235,7 @@ def _product(factors: list[Real]) -> Real:
     return result
 
 
-def _crossing(h, low: float, high: float) -> float:  # type: ignore[no-untyped-def]
+def _crossing(h: Callable[[float], float], low: float, high: float) -> float:
     """The zero of h between two points of opposite sign; an end where h is already (nearly) 0."""
     at_low, at_high = h(low), h(high)
     if at_low * at_high >= 0:

@@ -18,9 +18,9 @@ def test_index_is_the_mass_of_the_law_below_zero(phi):
 
 
 def test_index_by_simulation():
-    """Five matrices of size 1500; the index of such a linear statistic fluctuates by O(1/n)."""
+    """Two matrices each; eigenvalues are rigid, so their fraction below 0 fluctuates by O(1/n)."""
     rng = np.random.default_rng(1)
-    n = 1500
+    n = 800
     for phi, epsilon in ((0.5, 0.3), (0.25, 0.1), (1.5, 0.2)):
         negative = [
             np.mean(
