@@ -11,6 +11,7 @@ alternatives ``"normal | sign"``. The comments of a chapter's parameters use the
 from __future__ import annotations
 
 import numbers
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -119,13 +120,19 @@ def integer(name: str, value: Any, domain: str = "[0, inf)") -> int:
 
 
 def choice(name: str, value: Any, domain: str) -> str:
-    """Return `value` if it is one of the alternatives of `domain`, written ``"a | b"``."""
-    options = [option.strip() for option in domain.split("|")]
+    """Return `value` if it is one of the alternatives of `domain`, written ``"a | b"``.
+
+    The alternative ``<folder>`` stands for the path of any folder there is, returned absolute: a
+    rerun is executed elsewhere than where its user named the folder.
+    """
+    options = {option.strip() for option in domain.split("|")}
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {domain}, got {value!r}")
-    if value not in options:
-        raise ValueError(f"{name} must be one of {domain}, got {value!r}")
-    return value
+    if value in options - {"<folder>"}:
+        return value
+    if "<folder>" in options and os.path.isdir(value):
+        return os.path.abspath(value)
+    raise ValueError(f"{name} must be one of {domain}, got {value!r}")
 
 
 def check_parameters(values: Mapping[str, Any], **domains: str) -> None:

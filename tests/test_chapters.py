@@ -19,6 +19,7 @@ RERUNS = {
         "hidden": 6,
         "activation": "tanh",
         "networks": 2,
+        "largest": 12,
         "seed": 3,
     },
     "random_matrix_primer": {"phi": 0.9, "sigma": 3.0, "n": 200, "seed": 5},
