@@ -19,6 +19,7 @@ from .freeness import mixed_moments as mixed_moments
 from .freeness import mixed_words as mixed_words
 from .freeness import rotated_sum_eigenvalues as rotated_sum_eigenvalues
 from .freeness import wasserstein_distance as wasserstein_distance
+from .hessian_models import WishartPlusProductWishart as WishartPlusProductWishart
 from .hessian_models import WishartPlusWigner as WishartPlusWigner
 from .laws import MarchenkoPastur as MarchenkoPastur
 from .laws import ProductWishart as ProductWishart

@@ -173,7 +173,9 @@ class FreeTriplet(RationalTransform):
         gaps = [(-np.inf, _crossing(h, q[0] - far, q[0] - reach[0]))]
         for i in range(q.size - 1):
             inset = 1e-9 * (q[i + 1] - q[i])
-            bottom = optimize.brentq(half_slope, q[i] + inset, q[i + 1] - inset, xtol=1e-300)
+            bottom = optimize.brentq(
+                half_slope, q[i] + inset, q[i + 1] - inset, xtol=1e-16 * (q[i + 1] - q[i])
+            )
             if h(bottom) < 0:
                 gaps.append(
                     (
