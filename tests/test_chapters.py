@@ -22,6 +22,14 @@ RERUNS = {
         "largest": 12,
         "seed": 3,
     },
+    "product_wishart": {
+        "phi": 0.6,
+        "dataset": "photos",
+        "runs": 4,
+        "widths": [16],
+        "networks": 2,
+        "seed": 5,
+    },
     "random_matrix_primer": {"phi": 0.9, "sigma": 3.0, "n": 200, "seed": 5},
     "wishart_plus_wigner": {
         "phi": 0.3,
