@@ -24,7 +24,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q torch==2.13.0 $(PIP_TORCH)
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[book,test,networks]"
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[book,test,networks,campaign]"
 	@touch $@
 
 # -W turns warnings into errors only in a full build, so an official build starts from nothing.

@@ -1,4 +1,19 @@
+from .batch_noise import outlier_overlap as outlier_overlap
+from .batch_noise import outlier_position as outlier_position
+from .batch_noise import outlier_threshold as outlier_threshold
+from .batch_noise import subordination as subordination
+from .campaign import Campaign as Campaign
+from .chains import chain_shard as chain_shard
+from .conditional_laws import (
+    conditional_gauss_newton_stieltjes as conditional_gauss_newton_stieltjes,
+)
+from .conditional_laws import conditional_hessian_stieltjes as conditional_hessian_stieltjes
+from .conditional_laws import smoothed_density as smoothed_density
+from .critical_points import CriticalPoints as CriticalPoints
+from .critical_points import find_critical_points as find_critical_points
+from .critical_points import search_shard as search_shard
 from .datasets import load_images as load_images
+from .descent import descend as descend
 from .ensembles import haar_orthogonal as haar_orthogonal
 from .ensembles import product_wishart as product_wishart
 from .ensembles import wigner as wigner
@@ -19,13 +34,27 @@ from .freeness import mixed_moments as mixed_moments
 from .freeness import mixed_words as mixed_words
 from .freeness import rotated_sum_eigenvalues as rotated_sum_eigenvalues
 from .freeness import wasserstein_distance as wasserstein_distance
+from .gauss_newton_law import GaussNewtonLaw as GaussNewtonLaw
 from .hessian_models import WishartPlusProductWishart as WishartPlusProductWishart
 from .hessian_models import WishartPlusWigner as WishartPlusWigner
+from .hessian_moments import limiting_moments as limiting_moments
+from .hessian_moments import moment_ratios as moment_ratios
+from .hessian_moments import network_moments as network_moments
 from .laws import MarchenkoPastur as MarchenkoPastur
 from .laws import ProductWishart as ProductWishart
 from .laws import Semicircle as Semicircle
 from .laws import SpectralLaw as SpectralLaw
+from .minimisers import minimise_shard as minimise_shard
 from .networks import SingleHiddenLayer as SingleHiddenLayer
+from .spacings import ratio_statistics as ratio_statistics
+from .spacings import spacing_ratios as spacing_ratios
+from .spacings import unfold as unfold
+from .spacings import wigner_surmise as wigner_surmise
+from .spin_glass import complexity as complexity
+from .spin_glass import layer_energy as layer_energy
+from .spin_glass import threshold_energy as threshold_energy
+from .spin_glass_simulation import SphericalSpinGlass as SphericalSpinGlass
+from .spin_glass_simulation import minimize as minimize
 from .training import train as train
 
 __version__: str

@@ -1,4 +1,4 @@
-"""The command line: ``hessrmt list``, ``hessrmt rerun`` and ``hessrmt sweep``."""
+"""The command line: ``hessrmt list``, ``rerun``, ``sweep`` and ``campaign``."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import argparse
 import logging
 import os
 import re
+import sqlite3
 import sys
 from collections.abc import Sequence
-from typing import Any
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 import hessrmt
+
+if TYPE_CHECKING:
+    from hessrmt.campaign import Campaign
 
 __all__ = ["main"]
 
@@ -48,7 +53,8 @@ def _fail(reason: object, code: int = 2) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="hessrmt", description="Rerun the book's chapters with other parameters."
+        prog="hessrmt",
+        description="Rerun the book's chapters with other parameters; search for critical points.",
     )
     parser.add_argument("--version", action="version", version=f"hessrmt {hessrmt.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -60,12 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("chapter", metavar="CHAPTER", help="a name that `hessrmt list` shows")
     run.add_argument("--out", metavar="DIR", default="out", help="folder of results (default: out)")
     run.add_argument("--no-html", dest="html", action="store_false", help="make no HTML page")
-    run.add_argument(
-        "--progress",
-        action=argparse.BooleanOptionalAction,
-        default=sys.stderr.isatty(),
-        help="show what is done and the time left (default: in a terminal)",
-    )
+    _add_progress(run)
 
     listing = commands.add_parser("list", parents=[book], help="list chapters and parameters")
     listing.set_defaults(run=_on_book, command=_list)
@@ -85,7 +86,62 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--jobs", metavar="N", type=_count, default=1, help="runs at a time")
     sweep.add_argument("--force", action="store_true", help="redo what is there already")
     sweep.set_defaults(run=_on_book, command=_sweep)
+
+    _add_campaign(commands.add_parser("campaign", help="many searches for critical points"))
     return parser
+
+
+def _add_campaign(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="make runs; again, to make what is missing")
+    run.add_argument("--path", metavar="FILE", required=True, help="where they are kept")
+    run.add_argument(
+        "--phi",
+        metavar="RATIO",
+        type=_ratio,
+        action="append",
+        required=True,
+        help="2n/m, as 1/2 or 0.5; may be repeated",
+    )
+    task = run.add_mutually_exclusive_group()
+    task.add_argument("--search", default="projected", help="projected (the default) or full")
+    task.add_argument("--minimiser", help="minimise instead, by gradient-descent, adam or newton")
+    run.add_argument(
+        "--steps", metavar="N", type=_count, help="of the minimiser, or of a search at most"
+    )
+    run.add_argument("--n", metavar="N", type=_count, default=16, help="width (default: 16)")
+    run.add_argument(
+        "--runs", metavar="N", type=_count, default=1000, help="for each ratio (default: 1000)"
+    )
+    run.add_argument("--seed", metavar="N", type=int, default=0, help="of all draws (default: 0)")
+    run.add_argument(
+        "--shard-size", metavar="N", type=_count, default=50, help="runs at a time (default: 50)"
+    )
+    where = run.add_mutually_exclusive_group()
+    where.add_argument("--workers", metavar="N", type=_count, help="processes (default: all cores)")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="of Dask, as tcp://host:8786")
+    run.add_argument("--device", default="cpu", help="cpu (the default) or cuda")
+    _add_progress(run)
+    run.set_defaults(run=_on_campaign, command=_campaign_run)
+
+    status = commands.add_parser("status", help="how far a campaign has come, also while it runs")
+    status.add_argument("path", metavar="FILE")
+    status.set_defaults(run=_on_campaign, command=_campaign_status)
+
+    export = commands.add_parser("export", help="write a compact copy and where it comes from")
+    export.add_argument("path", metavar="FILE")
+    export.add_argument("out", metavar="OUT", help="the copy; OUT with suffix .json says whence")
+    export.set_defaults(run=_on_campaign, command=_campaign_export)
+
+
+def _add_progress(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=sys.stderr.isatty(),
+        help="show what is done and the time left (default: in a terminal)",
+    )
 
 
 def _add_parameters(
@@ -111,6 +167,13 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _ratio(text: str) -> Fraction:
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(f"must be a ratio, as 1/2 or 0.5, got {text!r}") from None
+
+
 def _on_book(arguments: argparse.Namespace) -> int:
     """Run a command of the book, which needs what the extra ``book`` installs."""
     try:
@@ -122,6 +185,35 @@ def _on_book(arguments: argparse.Namespace) -> int:
     except (BookError, OSError) as error:
         return _fail(error)
     return 0
+
+
+def _on_campaign(arguments: argparse.Namespace) -> int:
+    """Run a command of a campaign, which needs what the extra ``campaign`` installs."""
+    try:
+        from hessrmt.campaign import Campaign, CampaignError
+
+        arguments.command(Campaign(arguments.path), arguments)
+    except ModuleNotFoundError as error:
+        return _fail(f"{error.name} is not installed: pip install 'hessrmt[campaign,networks]'")
+    except (CampaignError, OSError, ValueError, sqlite3.Error) as error:
+        return _fail(error)
+    return 0
+
+
+def _campaign_run(campaign: Campaign, arguments: argparse.Namespace) -> None:
+    names = ("search", "minimiser", "steps", "n", "runs", "seed", "shard_size")
+    where = ("workers", "scheduler", "device", "progress")
+    campaign.run(arguments.phi, **{name: getattr(arguments, name) for name in names + where})
+
+
+def _campaign_status(campaign: Campaign, arguments: argparse.Namespace) -> None:
+    for progress in campaign.status():
+        print(progress)
+
+
+def _campaign_export(campaign: Campaign, arguments: argparse.Namespace) -> None:
+    campaign.export(arguments.out)
+    print("copy:", arguments.out)
 
 
 def _list(arguments: argparse.Namespace) -> None:

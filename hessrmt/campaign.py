@@ -1,0 +1,384 @@
+"""Campaigns: large, resumable ensembles of searches for critical points.
+
+The unit of work is a shard, whose rows depend on its ensemble and its number alone; `hessrmt.store`
+says how they are kept. Dask's workers make shards, in any number and order, and the process that
+called writes them down. Running the same campaign again makes what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from hessrmt.shards import CampaignError, Ensemble, Table
+from hessrmt.store import Store
+from hessrmt.validation import choice, integer
+
+__all__ = ["Campaign", "CampaignError", "Progress"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an ensemble has come.
+
+    `rate`, in runs per second, is that of the last session in which the ensemble was worked on, all
+    workers together, and `seconds_left` follows from it; both are NaN before its first shard.
+    """
+
+    ensemble: Ensemble
+    wanted: int
+    done: int
+    rate: float
+    seconds_left: float
+    kinds: dict[str, int]  # runs of each kind; empty for a minimiser
+
+    def __str__(self) -> str:
+        text = f"{self.ensemble}: {self.done}/{self.wanted} runs"
+        if self.done < self.wanted and self.done:
+            left = timedelta(seconds=round(self.seconds_left))
+            text += f", {self.rate:.3g} runs/s, time left {left}"
+        return ", ".join([text, *(f"{number} {kind}" for kind, number in self.kinds.items())])
+
+
+class Campaign:
+    """Runs of searches and minimisers, kept in one file.
+
+    Parameters
+    ----------
+    path : path-like
+        SQLite file; `run` creates it where there is none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> campaign = Campaign(folder.name + "/points.sqlite")
+    >>> campaign.run(1 / 2, n=4, runs=8, shard_size=4, workers=1)
+    >>> runs = campaign.runs(phi=1 / 2, search="projected")
+    >>> runs["shard"].tolist(), runs["energy"].shape
+    ([0, 0, 0, 0, 1, 1, 1, 1], (8,))
+    >>> folder.cleanup()
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"Campaign({str(self.path)!r})"
+
+    def run(
+        self,
+        phi: float | Iterable[float],
+        *,
+        search: str = "projected",
+        minimiser: str | None = None,
+        steps: int | None = None,
+        n: int = 16,
+        runs: int = 1000,
+        seed: int = 0,
+        shard_size: int = 50,
+        workers: int | None = None,
+        scheduler: str | None = None,
+        device: str = "cpu",
+        progress: bool = False,
+    ) -> None:
+        """Search for critical points, or minimise, for every ratio; keep what is there already.
+
+        Parameters
+        ----------
+        phi : float or iterable of float
+            Ratios 2n/m, with m whole.
+        search : str
+            ``"projected"`` or ``"full"``, as in `hessrmt.find_critical_points`.
+        minimiser : str, optional
+            ``"gradient-descent"``, ``"adam"`` or ``"newton"``: minimise the loss instead, as
+            `hessrmt.minimise_shard` does.
+        steps : int, optional
+            That the minimiser takes, or a search at most, by default 200.
+        n : int
+            Width of all three layers.
+        runs : int
+            How many runs there are to be in the end for each ratio, rounded up to whole shards.
+        seed : int
+            Of all draws, together with the number of the shard.
+        shard_size : int
+            Runs that are made and entered together. Draws depend on it.
+        workers : int, optional
+            Number of local processes, each single-threaded; by default one a core, or one for the
+            GPU. Nothing that is entered depends on it.
+        scheduler : str, optional
+            Address of a Dask scheduler, as ``"tcp://127.0.0.1:8786"``, in place of local
+            processes. Its workers have this package and are best single-threaded.
+        device : str
+            ``"cpu"`` or ``"cuda"``. Results depend on it through rounding.
+        progress : bool
+            Whether to show runs done, rate and time left, on standard error.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For arguments outside their domains.
+        CampaignError
+            If the file has runs of the same ensemble made with other settings, another process
+            writes to it, it is no file of a campaign, there is no such scheduler or device, or a
+            shard fails. What was entered before stays.
+        """
+        from hessrmt.minimisers import METHODS  # here: reading does without torch, which is slow
+        from hessrmt.random_runs import number_of_examples
+
+        if minimiser is None:
+            task, method = "search", choice("search", search, "projected | full")
+        else:
+            task, method = "minimise", choice("minimiser", minimiser, " | ".join(METHODS))
+            if steps is None:
+                raise ValueError("steps must be given with a minimiser")
+        steps = integer("steps", 200 if steps is None else steps, "[1, inf)")
+        n, runs = integer("n", n, "[1, inf)"), integer("runs", runs, "[1, inf)")
+        seed, shard_size = integer("seed", seed), integer("shard_size", shard_size, "[1, inf)")
+        device = choice("device", device, "cpu | cuda")
+        if workers is not None:
+            workers = integer("workers", workers, "[1, inf)")
+            if scheduler is not None:
+                raise ValueError(f"workers must not be given with a scheduler, got {workers}")
+        ratios = list(phi) if isinstance(phi, Iterable) else [phi]
+        if not ratios:
+            raise ValueError(f"phi must be one ratio at least, got {phi!r}")
+        examples = dict.fromkeys(number_of_examples(ratio, n) for ratio in ratios)
+        ensembles = [
+            Ensemble(task, method, steps, n, m, seed, shard_size, device) for m in examples
+        ]
+        _run(self.path, ensembles, runs, workers, scheduler, progress)
+
+    def status(self) -> list[Progress]:
+        """Say how far each ensemble has come, while the campaign runs or at rest.
+
+        Raises
+        ------
+        FileNotFoundError, CampaignError
+            If there is no such file, or it is no file of a campaign.
+        """
+        with Store(self.path) as store:
+            return _progress(store)
+
+    def runs(
+        self, *, phi: float | None = None, search: str | None = None, seed: int | None = None
+    ) -> Table:
+        """Read the runs of searches, one row a run.
+
+        Parameters
+        ----------
+        phi, search, seed
+            Which runs; all if not given.
+
+        Returns
+        -------
+        dict of str to array
+            By column, in the order of phi as campaigns were begun and then of ``run``: ``phi``,
+            ``n``, ``m``, ``seed``, ``search``, ``max_steps``, ``shard``, ``run``, and what
+            `hessrmt.search_shard` reports, such as ``kind``, ``energy``, ``index`` and
+            ``grad_norm_sq``. What a run does not have is NaN. Empty if there is none.
+
+        Raises
+        ------
+        FileNotFoundError, CampaignError
+            As in `status`.
+        """
+        with Store(self.path) as store:
+            return store.select("runs", phi=phi, search=search, seed=seed)
+
+    def snapshots(
+        self,
+        *,
+        phi: float | None = None,
+        search: str | None = None,
+        seed: int | None = None,
+        stage: str | None = None,
+    ) -> Table:
+        """Read how runs stood on their way, one row a run and stage.
+
+        Parameters
+        ----------
+        phi, search, seed
+            As in `runs`.
+        stage : str, optional
+            ``"descent"``, ``"1e-2"``, ``"1e-4"``, ``"1e-6"`` or ``"final"``; all if not given.
+
+        Returns
+        -------
+        dict of str to array
+            By column: ``phi``, ``n``, ``m``, ``seed``, ``search``, ``run``, ``stage``, ``energy``,
+            ``index``, ``grad_norm_sq``; the last three are NaN at a stage that was not reached.
+
+        Raises
+        ------
+        FileNotFoundError, CampaignError
+            As in `status`.
+        """
+        with Store(self.path) as store:
+            return store.select("snapshots", phi=phi, search=search, seed=seed, stage=stage)
+
+    def minimisers(
+        self,
+        *,
+        phi: float | None = None,
+        method: str | None = None,
+        steps: int | None = None,
+        seed: int | None = None,
+    ) -> Table:
+        """Read the minimised networks, one row a run.
+
+        Parameters
+        ----------
+        phi, method, steps, seed
+            Which runs; all if not given.
+
+        Returns
+        -------
+        dict of str to array
+            By column: ``phi``, ``n``, ``m``, ``seed``, ``method``, ``steps``, ``shard``, ``run``,
+            and what `hessrmt.minimise_shard` reports.
+
+        Raises
+        ------
+        FileNotFoundError, CampaignError
+            As in `status`.
+        """
+        with Store(self.path) as store:
+            return store.select("minimisers", phi=phi, method=method, steps=steps, seed=seed)
+
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write a compact copy in one plain file, and beside it where it comes from.
+
+        Parameters
+        ----------
+        path : path-like
+            The copy; one that is there is replaced. The provenance goes to the same name with the
+            suffix ``.json``: commands, versions, seeds, kind of machine, times, and what there is.
+
+        Raises
+        ------
+        FileNotFoundError, CampaignError
+            As in `status`; or there is no folder for the copy, or no run yet.
+        ValueError
+            If `path` is the campaign's own file, or itself ends in ``.json``.
+        """
+        target = Path(path)
+        if target.resolve() == self.path.resolve() or target.suffix == ".json":
+            raise ValueError(f"path must be another file than the campaign's, got {target}")
+        if not target.parent.is_dir():
+            raise FileNotFoundError(f"there is no folder {target.parent}")
+        part = target.with_name(f"{target.name}.part")
+        part.unlink(missing_ok=True)
+        try:
+            with Store(self.path) as store:
+                store.copy_to(part)
+            with Store(part) as copy:  # not of the store, which may have grown since
+                record = _provenance(copy)
+            digest = sha256(part.read_bytes()).hexdigest()
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+        record = {"file": target.name, "sha256": digest, **record}
+        text = json.dumps(record, indent=1, ensure_ascii=False)
+        target.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+def _run(
+    path: Path,
+    ensembles: list[Ensemble],
+    runs: int,
+    workers: int | None,
+    scheduler: str | None,
+    progress: bool,
+) -> None:
+    from hessrmt.workers import cluster, make_shards  # Dask is slow to load and reading needs none
+
+    size = ensembles[0].shard_size
+    shards = -(-runs // size)
+    with Store.writing(path) as store:
+        there = [store.shards(ensemble) for ensemble in ensembles]
+        # By shard first, so that all ensembles are equally far when it is stopped.
+        jobs = {
+            (shard, which): (ensemble, shard)
+            for shard in range(shards)
+            for which, ensemble in enumerate(ensembles)
+            if shard not in there[which]
+        }
+        if not jobs:
+            return
+        total = shards * len(ensembles)
+        with (
+            cluster(scheduler, workers, ensembles[0].device) as (client, count),
+            tqdm(
+                total=total * size,
+                initial=(total - len(jobs)) * size,
+                unit="run",
+                smoothing=0,  # shards come in bursts
+                disable=not progress,
+            ) as bar,
+        ):
+            command = _command(path, ensembles, runs)
+            session, numbers = store.begin_session(ensembles, shards * size, command, count)
+            for (shard, which), made in make_shards(client, jobs):
+                store.add(numbers[which], shard, session=session, **made._asdict())
+                bar.update(size)
+
+
+def _command(path: Path, ensembles: list[Ensemble], runs: int) -> str:
+    """Return the command that makes these runs, without what does not change them."""
+    e = ensembles[0]
+    what = f"--{'search' if e.task == 'search' else 'minimiser'} {e.method} --steps {e.steps}"
+    ratios = " ".join(f"--phi {ensemble.phi}" for ensemble in ensembles)
+    return (
+        f"hessrmt campaign run --path {path.name} {ratios} {what} --n {e.n} --runs {runs} "
+        f"--seed {e.seed} --shard-size {e.shard_size} --device {e.device}"
+    )
+
+
+def _progress(store: Store) -> list[Progress]:
+    last = store.read(
+        """SELECT s.ensemble, count(*) AS shards, sum(s.session = l.session) AS recent,
+        max(t.seen - t.started) AS seconds
+        FROM shards AS s JOIN sessions AS t ON t.id = l.session
+        JOIN (SELECT ensemble, max(session) AS session FROM shards GROUP BY ensemble) AS l
+        ON l.ensemble = s.ensemble GROUP BY s.ensemble"""
+    )
+    worked = {int(row[0]): row[1:] for row in zip(*last.values(), strict=True)}
+    progress = []
+    for number, (ensemble, wanted) in store.ensembles().items():
+        shards, recent, seconds = worked.get(number, (0, 0, math.nan))
+        done = int(shards) * ensemble.shard_size
+        rate = float(recent * ensemble.shard_size / seconds)
+        left = (wanted - done) / rate if done < wanted else 0.0
+        progress.append(Progress(ensemble, wanted, done, rate, left, store.kinds(number)))
+    return progress
+
+
+def _provenance(store: Store) -> dict[str, Any]:
+    """Return where the rows of a file come from."""
+    sessions = store.read("SELECT DISTINCT command FROM sessions ORDER BY id")
+    shards = store.read("SELECT ensemble, seconds, machine, versions FROM shards")
+    if len(shards["seconds"]) == 0:
+        raise CampaignError("the campaign has no runs yet")
+    times = store.read("SELECT sum(seen - started) AS wall, max(seen) AS seen FROM sessions")
+    return {
+        "commands": sessions["command"].tolist(),
+        "versions": sorted(set(shards["versions"].tolist())),
+        "machines": sorted(set(shards["machine"].tolist())),
+        "wall_seconds": round(float(times["wall"][0])),
+        "worker_seconds": round(float(shards["seconds"].sum())),
+        "date": datetime.fromtimestamp(float(times["seen"][0]), UTC).date().isoformat(),
+        "ensembles": [
+            {"phi": str(p.ensemble.phi), **asdict(p.ensemble), "runs": p.done, **p.kinds}
+            for p in _progress(store)
+        ],
+    }

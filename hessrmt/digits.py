@@ -1,0 +1,168 @@
+"""Handwritten digits with their labels, at the 10 by 10 pixels of Choromanska et al. (2015).
+
+``digits`` are the 1,797 images of 8 by 8 pixels that scikit-learn ships, enlarged; ``mnist`` is the
+data set of the paper, which is read from a folder or downloaded once.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import math
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hessrmt.validation import choice, integer
+
+__all__ = ["Digits", "load_digits"]
+
+Real = NDArray[np.float64]
+
+MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+MNIST_FILES = {  # in the order images, labels of the training and of the test set
+    "train-images-idx3-ubyte.gz": "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873",
+    "train-labels-idx1-ubyte.gz": "md5:d53e105ee54ea40749a09fcbcd1e9432",
+    "t10k-images-idx3-ubyte.gz": "md5:9fb629c4189551a2d022fa330f9573f3",
+    "t10k-labels-idx1-ubyte.gz": "md5:ec29112dd5afa0611ce80d1b7f02629c",
+}
+IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049  # how files of the IDX format begin
+
+
+class Digits(NamedTuple):
+    """Images, one row each with pixels in [0, 1], and labels 0 to 9: for training and for tests."""
+
+    x: Real  # (train, side**2)
+    labels: NDArray[np.int64]  # (train,)
+    x_test: Real
+    labels_test: NDArray[np.int64]
+
+
+def load_digits(
+    name: str = "digits",
+    train: int = 1000,
+    test: int = 797,
+    *,
+    side: int = 10,
+    rng: Any = None,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> Digits:
+    """Draw images for training and for tests, and bring them to `side` by `side` pixels.
+
+    Parameters
+    ----------
+    name : {"digits", "mnist"}
+        scikit-learn's digits, or MNIST.
+    train, test : int
+        How many images of each; of MNIST's own training and test set, or of the 1,797 digits.
+    side : int
+        Pixels on a side after bilinear interpolation.
+    rng : int, numpy.random.Generator or None
+        Seed or generator of the draw; no image is drawn twice.
+    data_dir : path, optional
+        For ``mnist``: a folder with the four files of the IDX format, compressed or not. By
+        default pooch downloads them once (11 MB).
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arguments outside their domains, more images than there are, or files of another kind.
+    FileNotFoundError
+        If a file is missing in `data_dir`.
+    ImportError, ConnectionError
+        If scikit-learn, pillow or pooch is missing, or the files cannot be downloaded.
+
+    Examples
+    --------
+    >>> x, labels, x_test, labels_test = load_digits(train=20, test=10, rng=0)
+    >>> x.shape, bool(x.min() >= 0), bool(x.max() <= 1), labels_test.shape
+    ((20, 100), True, True, (10,))
+    """
+    name = choice("name", name, "digits | mnist")
+    train = integer("train", train, "[1, inf)")
+    test = integer("test", test, "[1, inf)")
+    side = integer("side", side, "[1, inf)")
+    rng = np.random.default_rng(rng)
+    if name == "digits":
+        data = _optional("sklearn.datasets", "scikit-learn").load_digits()
+        pool = [(data.images / 16.0, data.target)] * 2
+        order = _draw("train + test", train + test, len(data.target), rng)
+        chosen = [order[:train], order[train:]]
+    else:
+        pool = _mnist(data_dir)
+        chosen = [
+            _draw(part, count, len(labels), rng)
+            for part, count, (_, labels) in zip(("train", "test"), (train, test), pool, strict=True)
+        ]
+    (x, labels), (x_test, labels_test) = (
+        (_resize(images[rows], side), targets[rows].astype(np.int64))
+        for (images, targets), rows in zip(pool, chosen, strict=True)
+    )
+    return Digits(x, labels, x_test, labels_test)
+
+
+def _draw(name: str, count: int, there: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    if count > there:
+        raise ValueError(f"{name} must be in [1, {there}], got {count}")
+    return rng.permutation(there)[:count]
+
+
+def _resize(images: NDArray[Any], side: int) -> Real:
+    """Bilinear interpolation, with a wider kernel where the image shrinks, as pillow does it."""
+    image = _optional("PIL.Image", "pillow")
+    scaled = [
+        np.asarray(
+            image.fromarray(one.astype(np.float32)).resize((side, side), image.Resampling.BILINEAR)
+        )
+        for one in images
+    ]
+    return np.clip(np.stack(scaled).reshape(len(images), -1).astype(np.float64), 0.0, 1.0)
+
+
+def _mnist(data_dir: str | os.PathLike[str] | None) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    raw = [_read(name, data_dir) for name in MNIST_FILES]
+    arrays = [
+        _parse(name, data, (IMAGES_MAGIC, LABELS_MAGIC)[i % 2])
+        for i, (name, data) in enumerate(zip(MNIST_FILES, raw, strict=True))
+    ]
+    return [(arrays[0] / 255.0, arrays[1]), (arrays[2] / 255.0, arrays[3])]
+
+
+def _read(name: str, data_dir: str | os.PathLike[str] | None) -> bytes:
+    if data_dir is None:
+        pooch = _optional("pooch", "pooch")
+        try:
+            path = Path(pooch.retrieve(MNIST_URL + name, MNIST_FILES[name], fname=name))
+        except OSError as error:
+            raise ConnectionError(
+                f"MNIST could not be downloaded from {MNIST_URL}, and no data_dir was given: "
+                f"{error}"
+            ) from None
+        return gzip.decompress(path.read_bytes())
+    folder = Path(data_dir)
+    if (packed := folder / name).is_file():
+        return gzip.decompress(packed.read_bytes())
+    plain = folder / name.removesuffix(".gz")
+    if not plain.is_file():
+        raise FileNotFoundError(f"data_dir must hold {name} or {plain.name}, got {folder}")
+    return plain.read_bytes()
+
+
+def _parse(name: str, data: bytes, magic: int) -> NDArray[np.uint8]:
+    """Read an IDX file of bytes: a number that says what it is, the lengths, the values."""
+    axes = magic - 2048
+    head = np.frombuffer(data[: 4 + 4 * axes], dtype=">u4")
+    shape = tuple(int(length) for length in head[1:])
+    if len(head) != 1 + axes or head[0] != magic or len(data) != 4 + 4 * axes + math.prod(shape):
+        raise ValueError(f"{name} must be an IDX file that begins with {magic}, got another file")
+    return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * axes).reshape(shape)
+
+
+def _optional(module: str, package: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(f"{package} is needed: pip install 'hessrmt[networks]'") from error

@@ -1,0 +1,352 @@
+r"""The limiting law of H0, the Gauss-Newton part of the Hessian, without a fitted parameter.
+
+Pennington & Bahri (2017, section 6) replace H0 by a Marchenko-Pastur law whose scale is fitted, as
+"the limiting spectral density cannot easily be deduced". Here it is, for a network with one hidden
+layer of equal widths n, random weights and Gaussian data; `hessrmt.gauss_newton_equations` has the
+equations. The vocabulary is that of `hessrmt.laws`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.fft import dct
+
+from hessrmt.activations import gaussian_averages
+from hessrmt.gauss_newton_equations import GaussNewtonEquations
+from hessrmt.validation import real, real_array
+
+__all__ = ["GaussNewtonLaw"]
+
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+_GRID = np.geomspace(1e-6, 300.0, 140)  # where the support is looked for, over the mean
+_SILENT = 1e-5  # density times mean that counts as none; at an edge it is reached within 1e-9
+_SECTIONS, _ROUNDS = 8, 7  # an edge is enclosed to 1e-7 of itself
+_CDF_NODES = 192
+_MASS_ERROR = 1e-3
+
+
+class _Piece(NamedTuple):
+    """A support interval, with the cosine series of density times dx/dangle."""
+
+    low: float
+    high: float
+    series: Real
+
+    def x(self, angle: Real) -> Real:
+        """Points from low to high as the angle runs from 0 to pi.
+
+        At either end the density's square root becomes smooth; the logarithm resolves a gap that is
+        small, the fourth power a density that diverges at 0.
+        """
+        if self.low == 0:
+            return np.asarray(self.high * np.sin(angle / 2) ** 4)
+        return np.asarray(self.low * (self.high / self.low) ** np.sin(angle / 2) ** 2)
+
+    def angle(self, x: Real) -> Real:
+        """Inverse of `x`, for values clipped to the interval."""
+        x = np.clip(x, self.low, self.high)
+        if self.low == 0:
+            root = (x / self.high) ** 0.25
+        else:
+            root = np.sqrt(np.log(x / self.low) / np.log(self.high / self.low))
+        return np.asarray(2 * np.arcsin(np.minimum(root, 1.0)))
+
+    def slope(self, angle: Real) -> Real:
+        """dx/dangle."""
+        half = angle / 2
+        if self.low == 0:
+            return np.asarray(2 * self.high * np.sin(half) ** 3 * np.cos(half))
+        stretch = np.log(self.high / self.low)
+        return np.asarray(self.x(angle) * stretch * np.sin(half) * np.cos(half))
+
+    def mass_below(self, x: Real) -> Real:
+        angle = self.angle(x)
+        k = np.arange(1, self.series.size)
+        waves = np.sin(angle[..., None] * k) @ (self.series[1:] / k)
+        return np.asarray(self.series[0] * angle + waves)
+
+
+class GaussNewtonLaw:
+    r"""Limiting spectral law of H0 for the network :math:`W_2f(W_1x)` of equal widths n.
+
+    W1 has entries N(0, sigma1^2/n), W2 has N(0, sigma2^2/n), the m = 2n/phi examples are N(0, 1);
+    n grows at fixed phi. With c = phi/2, d = f' and v = Var f of a preactivation,
+
+    .. math:: E\lambda = \tfrac12(v + \sigma_2^2 Ed^2), \qquad
+       E\lambda^2 = \tfrac12\big[(1+c)v^2 + c_1^4\big] + \sigma_2^2\big[c\,v\,Ed^2 +
+       c_1^2(Ed)^2\big] + \tfrac{\sigma_2^4}2\big[(1+c)(Ed^2)^2 + c\,Ed^4 + (Ed)^4\big].
+
+    Parameters
+    ----------
+    phi : float
+        Parameters per scalar target, 2n/m, in [0.02, 4].
+    activation : str or pair of callables
+        ``"relu"``, ``"tanh"``, ``"linear"``, or (f, f') taking and returning arrays.
+    sigma1, sigma2 : float
+        Standard deviations of the entries of sqrt(n) W1 and sqrt(n) W2, in [0.1, 10].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its domain, or f' is not the derivative of f.
+    RuntimeError
+        From any method: if a point does not converge (it is named), or the density found does not
+        integrate to 1 within 1e-3.
+
+    Notes
+    -----
+    If E f is not 0, as for ReLU, H0 has n more eigenvalues of order n, a vanishing fraction of the
+    2n^2 that carries the finite part (E f)^2/2 of the mean; they are not part of the law. Nor are
+    null directions of vanishing fraction: n for ReLU, one for the scale of each unit. For a linear
+    network they are half of all, an atom.
+
+    The law is not algebraic: it averages classically over the spectrum of W2 W2^T, on 64 nodes. The
+    density has a weak kink where the part from an eigenvalue 0 begins or ends: it is within 1e-5
+    elsewhere, within 3e-3 there for 1/8 <= phi <= 1, 1e-2 in the whole domain. Without a
+    nonlinearity, every x has such a kink (200 nodes): 2e-3 above a tenth, and no more than a guide
+    below a hundredth, of the mean. For 1 < phi < 2 the density of ReLU and tanh networks grows like
+    1/sqrt(x) towards 0 and is a guide below a thousandth of the mean; `cdf` may then refuse.
+
+    Derived by free probability, with three steps that are asymptotic and not proved here; see
+    `hessrmt.gauss_newton_equations`. Simulated networks come nearer to it in proportion to 1/n.
+
+    Examples
+    --------
+    >>> law = GaussNewtonLaw(0.5)
+    >>> round(law.mean(), 6), round(law.gap, 4)  # (1 - 1/(2 pi))/2
+    (0.420423, 0.0066)
+    >>> law.pdf([0.001, 0.1, 1.0]).round(4)
+    array([0.    , 2.4545, 0.1968])
+    """
+
+    def __init__(
+        self, phi: float, activation: Any = "relu", sigma1: float = 1.0, sigma2: float = 1.0
+    ) -> None:
+        self.phi = real("phi", phi, "[0.02, 4]")
+        self.activation = activation
+        self.sigma1 = real("sigma1", sigma1, "[0.1, 10]")
+        self.sigma2 = real("sigma2", sigma2, "[0.1, 10]")
+        self._averages = gaussian_averages(activation, self.sigma1)
+        self._equations = GaussNewtonEquations(self.phi, self._averages, self.sigma2)
+
+    def __repr__(self) -> str:
+        return (
+            f"GaussNewtonLaw(phi={self.phi}, activation={self.activation!r}, "
+            f"sigma1={self.sigma1}, sigma2={self.sigma2})"
+        )
+
+    def mean(self) -> float:
+        """First moment, exact."""
+        a = self._averages
+        return (a.variance + self.sigma2**2 * a.slope_moment(2)) / 2
+
+    def var(self) -> float:
+        """Variance, exact: the second moment of the class's formula less the mean squared."""
+        a, c, s = self._averages, self.phi / 2, self.sigma2**2
+        v, d1, d2, d4 = a.variance, *(a.slope_moment(k) for k in (1, 2, 4))
+        second_layer = (1 + c) * v**2 + a.linear**4
+        mixed = c * v * d2 + (a.linear * d1) ** 2
+        first_layer = (1 + c) * d2**2 + c * d4 + d1**4
+        return second_layer / 2 + s * mixed + s**2 * first_layer / 2 - self.mean() ** 2
+
+    def atoms(self) -> tuple[tuple[float, float], ...]:
+        r"""Point masses ``((location, mass), ...)``: at 0, where the Jacobian lacks rank.
+
+        With p the probability of :math:`f' \ne 0`, the rank of J over :math:`n^2` is the least of
+        :math:`\min(1, 2p/\phi) + \min(1, 2/\phi)`, for the two layers, and :math:`2/\phi`, for the
+        targets. For ReLU and tanh the mass is max(0, 1 - 1/phi). In a linear network the layers
+        span the same directions, of rank :math:`\min(1, 2/\phi)`.
+        """
+        return ((0.0, self._atom_mass),) if self._atom_mass > 1e-12 else ()
+
+    def stieltjes(self, z: ArrayLike) -> Complex:
+        r"""Stieltjes transform :math:`G(z) = \int \rho(t)/(z-t)\,dt`.
+
+        Parameters
+        ----------
+        z : array_like of complex, any shape
+            Not 0. On the real axis the result is the limit from the upper half-plane.
+
+        Returns
+        -------
+        ndarray of complex128, the shape of `z`
+            Within 1e-9/|z|.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an element is not a finite number, or is 0.
+        RuntimeError
+            If a point does not converge.
+        """
+        array = np.asarray(z)
+        if array.dtype.kind not in "iufc":
+            raise TypeError(f"z must be complex numbers, got {z!r}")
+        array = array.astype(np.complex128)
+        usable = np.isfinite(array) & (array != 0)
+        if not usable.all():
+            raise ValueError(f"z must be finite and not 0, got {complex(array[~usable].flat[0])}")
+        upper = np.where(array.imag < 0, array.conj(), array).ravel()
+        # K = J^T J/m has the non-zero eigenvalues of H0, and 2n^2/(nm) = phi times its dimension.
+        G = (self._equations.solve(upper) - (1 - self.phi) / upper) / self.phi
+        G = G.reshape(array.shape)
+        return np.asarray(np.where(array.imag < 0, G.conj(), G))[()]
+
+    def pdf(self, x: ArrayLike) -> Real:
+        r"""Density of the continuous part, :math:`-\operatorname{Im}G(x+i0)/\pi`.
+
+        Parameters
+        ----------
+        x : array_like of float
+            Of any shape.
+
+        Returns
+        -------
+        ndarray of float64, the shape of `x`
+            0 off the support, and for x <= 0 (at 0 itself the density may diverge).
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `x` is not real and finite.
+        RuntimeError
+            If a point does not converge.
+        """
+        x = real_array("x", x)
+        density = np.zeros(x.shape)
+        positive = x > 0
+        density[positive] = self._density(x[positive])
+        return density[()]
+
+    def cdf(self, x: ArrayLike) -> Real:
+        """Cumulative distribution, mass on (-inf, x], atoms included.
+
+        The density is integrated as a cosine series on each interval of the support. What the total
+        lacks to 1, at most 1e-3 and usually 1e-5, is made up by a factor.
+
+        Parameters
+        ----------
+        x : array_like of float
+            Of any shape.
+
+        Returns
+        -------
+        ndarray of float64, the shape of `x`
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `x` is not real and finite.
+        RuntimeError
+            If a point of the density does not converge, or the total is not 1 within 1e-3.
+        """
+        x = real_array("x", x)
+        continuous = 1 - self._atom_mass
+        mass = sum((piece.mass_below(x) for piece in self._pieces), start=np.zeros(x.shape))
+        mass = np.where(x < 0, 0.0, self._atom_mass + mass * (continuous / self._found_mass))
+        return np.asarray(np.clip(mass, 0.0, 1.0))[()]
+
+    def support(self) -> tuple[tuple[float, float], ...]:
+        """Intervals ``((lo, hi), ...)`` of positive density, ascending; atoms are not included.
+
+        Edges where the density starts like a square root, as the lower one does, are found to 1e-6
+        of themselves; the upper one, where it fades out like a square, to 1e-2. A gap inside the
+        support is found if its ends are a fifth apart; an edge below 1e-6 of the mean counts as 0.
+        The support of a ReLU or tanh
+        network reaches down to 0 for 1 <= phi <= 2, that of a linear one for all phi <= 2.
+        """
+        return self._support
+
+    @property
+    def gap(self) -> float:
+        """Lower end of the support: the limit of the smallest eigenvalues that are not null."""
+        return self._support[0][0]
+
+    # -- integrals and edges -----------------------------------------------------------------------
+
+    @property
+    def _linear(self) -> bool:
+        return self._averages.slopes.size == 1
+
+    @cached_property
+    def _rank(self) -> float:
+        """Rank of the Jacobian over n^2, as in `atoms`."""
+        per_unit = 2 / self.phi
+        second_layer = min(1.0, per_unit)
+        if self._linear:
+            return second_layer
+        active = 1 - float(self._averages.weights[self._averages.slopes == 0].sum())
+        return min(min(1.0, active * per_unit) + second_layer, per_unit)
+
+    @property
+    def _atom_mass(self) -> float:
+        return 1 - self._rank / 2
+
+    @property
+    def _reaches_zero(self) -> bool:
+        """Whether small eigenvalues of W2 W2^T bring small ones of H0.
+
+        K is as small as that eigenvalue on the kernel of A, which there is for phi < 2; if K has
+        full rank these are not null directions. In a linear network the same holds on the range
+        of J, as the spectrum of W1^T W1 reaches 0, too.
+        """
+        return self.phi <= 2 and (self._linear or self._rank >= 2 / self.phi)
+
+    def _density(self, x: Real) -> Real:
+        g = self._equations.solve(x.astype(np.complex128))
+        return np.asarray(np.maximum(-g.imag, 0.0) / (np.pi * self.phi))
+
+    def _is_positive(self, x: Real) -> NDArray[np.bool_]:
+        return np.asarray(self._density(x) * self.mean() > _SILENT)
+
+    @cached_property
+    def _support(self) -> tuple[tuple[float, float], ...]:
+        grid = self.mean() * _GRID
+        positive = self._is_positive(grid)
+        if self._reaches_zero:  # which the nodes for W2 W2^T, down to some smallest one, do not
+            positive[: np.flatnonzero(positive)[-1]] = True
+        if positive[-1]:
+            raise RuntimeError(f"the law of H0 has no upper edge below {grid[-1]:.6g}")
+        change = np.flatnonzero(positive[1:] != positive[:-1])
+        silent = np.where(positive[change], grid[change + 1], grid[change])
+        dense = np.where(positive[change], grid[change], grid[change + 1])
+        fraction = np.arange(1, _SECTIONS) / _SECTIONS
+        for _ in range(_ROUNDS):
+            points = silent + fraction[:, None] * (dense - silent)  # (section, edge)
+            inside = self._is_positive(points.ravel()).reshape(points.shape)
+            first = np.where(inside.any(axis=0), inside.argmax(axis=0), _SECTIONS - 1)
+            ladder = np.vstack([silent, points, dense])
+            silent = np.take_along_axis(ladder, first[None], axis=0)[0]
+            dense = np.take_along_axis(ladder, first[None] + 1, axis=0)[0]
+        edges = [float(edge) for edge in silent]
+        if positive[0]:
+            edges.insert(0, 0.0)
+        return tuple(zip(edges[::2], edges[1::2], strict=True))
+
+    @cached_property
+    def _pieces(self) -> tuple[_Piece, ...]:
+        angle = (np.arange(_CDF_NODES) + 0.5) * np.pi / _CDF_NODES
+        pieces = []
+        for low, high in self._support:
+            piece = _Piece(low, high, np.empty(0))
+            values = self._density(piece.x(angle)) * piece.slope(angle)
+            series = dct(values, type=2) / _CDF_NODES
+            series[0] /= 2
+            pieces.append(piece._replace(series=series))
+        return tuple(pieces)
+
+    @cached_property
+    def _found_mass(self) -> float:
+        found = float(sum(np.pi * piece.series[0] for piece in self._pieces))
+        if abs(found + self._atom_mass - 1) > _MASS_ERROR:
+            raise RuntimeError(
+                f"the density of {self!r} and its atoms integrate to "
+                f"{found + self._atom_mass:.6g}, not to 1 within {_MASS_ERROR}"
+            )
+        return found

@@ -1,0 +1,73 @@
+"""Digits: shapes, splits, the IDX format, and what is said of bad input."""
+
+import gzip
+
+import numpy as np
+import pytest
+from sklearn import datasets
+
+from hessrmt.digits import load_digits
+
+
+def write_idx(path, array, magic):
+    head = np.array([magic, *array.shape], dtype=">u4").tobytes()
+    data = head + array.astype(np.uint8).tobytes()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+
+
+@pytest.fixture
+def mnist(tmp_path):
+    rng = np.random.default_rng(0)
+    for part, count, ending in (("train", 60, ".gz"), ("t10k", 30, "")):
+        images, labels = rng.integers(0, 256, (count, 28, 28)), rng.integers(0, 10, count)
+        images[:, 0, 0] = labels  # so that rows can be told apart from each other's labels
+        images[:, :14] = labels[:, None, None] * 20
+        write_idx(tmp_path / f"{part}-images-idx3-ubyte{ending}", images, 2051)
+        write_idx(tmp_path / f"{part}-labels-idx1-ubyte{ending}", labels, 2049)
+    return tmp_path
+
+
+def test_digits_keep_their_labels_and_are_drawn_once():
+    x, labels, x_test, labels_test = load_digits(train=1500, test=297, side=8, rng=3)
+    data = datasets.load_digits()
+    both = np.concatenate([x, x_test])
+    order = np.lexsort(both.T)
+    original = data.data / 16
+    np.testing.assert_allclose(both[order], original[np.lexsort(original.T)], atol=1e-7)
+    targets = np.concatenate([labels, labels_test])[order]
+    np.testing.assert_array_equal(targets, data.target[np.lexsort(original.T)])
+
+
+def test_enlarged_digits_keep_their_brightness():
+    small, large = (load_digits(train=200, test=1, side=side, rng=1).x for side in (8, 10))
+    assert large.shape == (200, 100)
+    assert np.corrcoef(small.mean(axis=1), large.mean(axis=1))[0, 1] > 0.99
+    assert large.min() >= 0 <= large.max() <= 1
+
+
+def test_the_draw_follows_from_the_seed():
+    first, second, other = (load_digits(train=5, test=5, rng=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.x, second.x)
+    assert not np.array_equal(first.x, other.x)
+
+
+def test_mnist_from_a_folder(mnist):
+    x, labels, x_test, labels_test = load_digits("mnist", 60, 30, data_dir=mnist, rng=0)
+    assert x.shape == (60, 100)
+    assert x_test.shape == (30, 100)
+    for images, targets in ((x, labels), (x_test, labels_test)):
+        np.testing.assert_allclose(images[:, 25], targets * 20 / 255, atol=1e-6)
+
+
+def test_bad_input_is_named(mnist, tmp_path):
+    with pytest.raises(ValueError, match=r"name must be one of digits \| mnist, got 'letters'"):
+        load_digits("letters")
+    with pytest.raises(ValueError, match=r"train \+ test must be in \[1, 1797\], got 1900"):
+        load_digits(train=1000, test=900)
+    with pytest.raises(ValueError, match=r"test must be in \[1, 30\], got 31"):
+        load_digits("mnist", 60, 31, data_dir=mnist)
+    (mnist / "t10k-labels-idx1-ubyte").write_bytes(b"no such file")
+    with pytest.raises(ValueError, match=r"t10k-labels-idx1-ubyte\.gz must be an IDX file"):
+        load_digits("mnist", 60, 30, data_dir=mnist)
+    with pytest.raises(FileNotFoundError, match=r"data_dir must hold train-images"):
+        load_digits("mnist", data_dir=tmp_path / "nowhere")

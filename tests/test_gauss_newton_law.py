@@ -1,0 +1,299 @@
+"""The law of H0 against exact laws, moments by hand, simulated networks and the paper's setting."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from scipy import integrate
+
+from hessrmt import GaussNewtonLaw, MarchenkoPastur, ks_distance
+from hessrmt.activations import gaussian_averages
+from hessrmt.gauss_newton_equations import GaussNewtonEquations
+
+SLOPES = {
+    "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0) * 1.0),
+    "tanh": (np.tanh, lambda z: 1 / np.cosh(z) ** 2),
+    "linear": (lambda z: z, np.ones_like),
+}
+
+
+@pytest.fixture(scope="module")
+def laws():
+    return {"relu": relu(0.5), "tanh": GaussNewtonLaw(0.25, "tanh")}
+
+
+@cache
+def relu(phi):
+    return GaussNewtonLaw(phi)
+
+
+def simulated_h0(n, phi, activation, rng, sigma1=1.0, sigma2=1.0):
+    """H0 = J J^T/m from the Jacobian itself, one row a parameter."""
+    m = round(2 * n / phi)
+    f, slope = SLOPES[activation]
+    x = rng.standard_normal((n, m))
+    W1, W2 = (s * rng.standard_normal((n, n)) / np.sqrt(n) for s in (sigma1, sigma2))
+    z = W1 @ x
+    first = np.einsum("ik,km,lm->klim", W2, slope(z), x).reshape(n * n, n * m)
+    second = np.einsum("ij,km->ikjm", np.eye(n), f(z)).reshape(n * n, n * m)
+    J = np.vstack([first, second])
+    return J @ J.T / m
+
+
+# -- exact laws and moments ----------------------------------------------------------------------
+
+
+def linear_component(z, lam, c):
+    """Stieltjes transform of X^T (lam + W) X/m, m by m, W Marchenko-Pastur of ratio 1.
+
+    With u the transform: z = 1/u + (c/u)(h/u - 1), h = g(1/u - lam), and w g^2 - w g + 1 = 0 for
+    the Marchenko-Pastur law; eliminating h leaves a cubic in u.
+    """
+    # h = u (1 + (z u - 1)/c); w = 1/u - lam; times u^2 throughout.
+    h = np.array([(1 - 1 / c), z / c])  # h/u, lowest power first
+    h = np.concatenate([[0], h])
+    w_u = np.array([1.0, -lam])  # u w
+    poly = np.polynomial.polynomial
+    equation = poly.polyadd(
+        poly.polysub(poly.polymul(w_u, poly.polymul(h, h)), poly.polymul(w_u, h)), [0, 1]
+    )
+    roots = poly.polyroots(equation[1:])  # u = 0 is no solution
+    # On the negative half-line 1/z < u < 0, and h < 0 is the branch of g.
+    real = roots[np.abs(roots.imag) < 1e-9].real
+    return [u for u in real if 1 / z < u < 0 and 1 + (z * u - 1) / c > 0]
+
+
+@pytest.mark.parametrize("phi", [0.25, 1.0, 3.0])
+def test_linear_network_is_an_average_of_sample_covariances(phi):
+    """Not MP_{phi/2} boxtimes (MP_1 * MP_1): the average over W2 W2^T comes last."""
+    c, z = phi / 2, -0.7
+
+    def integrand(angle):  # lambda = 4 cos^2
+        (u,) = linear_component(z, 4 * np.cos(angle) ** 2, c)
+        return u * 4 / np.pi * np.sin(angle) ** 2
+
+    g = integrate.quad(integrand, 0, np.pi / 2, epsabs=1e-11)[0]
+    expected = (g - (1 - phi) / z) / phi
+    assert GaussNewtonLaw(phi, "linear").stieltjes(z).real == pytest.approx(expected, rel=1e-8)
+
+
+def test_linear_network_by_simulation_of_its_components():
+    """Quantiles of W2 W2^T one by one: eigenvalues of X (lambda + W1^T W1) X^T/m, and as many 0."""
+    rng, n, m = np.random.default_rng(2), 160, 640
+    X, W1 = rng.standard_normal((n, m)), rng.standard_normal((n, n)) / np.sqrt(n)
+    root = np.linalg.cholesky(X @ X.T / m)
+    gram = root.T @ W1.T @ W1 @ root
+    lam = MarchenkoPastur(1.0).ppf((np.arange(40) + 0.5) / 40)
+    eigenvalues = np.linalg.eigvalsh(gram + lam[:, None, None] * (root.T @ root))
+    law = GaussNewtonLaw(0.5, "linear")
+    spectrum = np.concatenate([np.zeros(eigenvalues.size), eigenvalues.ravel()])
+    assert law.atoms() == ((0.0, 0.5),)
+    assert ks_distance(spectrum, law.cdf) < 2 / n
+    assert law.gap == 0.0
+    # 3 + 5c/2 - 1 against 3 + 2c - 1 for the free product with the law of the sum.
+    assert law.var() == pytest.approx(2 + 2.5 * 0.25, rel=1e-12)
+
+
+def test_mean_of_relu_by_hand():
+    assert GaussNewtonLaw(0.3).mean() == pytest.approx((1 - 1 / (2 * np.pi)) / 2, rel=1e-12)
+    assert GaussNewtonLaw(0.3, sigma1=2.0, sigma2=3.0).mean() == pytest.approx(
+        (4 * (0.5 - 1 / (2 * np.pi)) + 9 * 0.5) / 2, rel=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        GaussNewtonLaw(0.5, "relu", 1.5, 0.7),
+        GaussNewtonLaw(0.2, "tanh", 0.8, 1.3),
+        GaussNewtonLaw(1.7, "tanh"),
+        GaussNewtonLaw(3.0, "relu"),
+        GaussNewtonLaw(0.8, "linear", 0.5, 1.0),
+        GaussNewtonLaw(0.4, (lambda z: z + np.sin(z), lambda z: 1 + np.cos(z))),
+    ],
+    ids=repr,
+)
+def test_moments_counted_by_hand_come_out_of_the_equations(law):
+    """G = 1/z + m1/z^2 + m2/z^3 + ..., by a contour around the spectrum."""
+    radius, angle = 60 * law.mean(), (np.arange(32) + 0.5) * 2 * np.pi / 32
+    z = radius * np.exp(1j * angle)
+    G = law.stieltjes(z)
+    moments = [np.mean(G * z ** (k + 1)).real for k in range(3)]
+    assert moments[0] == pytest.approx(1, rel=1e-9)
+    assert moments[1] == pytest.approx(law.mean(), rel=1e-8)
+    assert moments[2] == pytest.approx(law.var() + law.mean() ** 2, rel=1e-6)
+
+
+def test_variance_by_simulation():
+    """Mean squares of tanh networks, extrapolated in 1/n, within 4 standard errors.
+
+    tanh has no mean, so no eigenvalues of order n; the scales differ to tell the terms apart.
+    """
+    law = GaussNewtonLaw(0.5, "tanh", 1.5, 0.8)
+    rng, squares, errors = np.random.default_rng(4), [], []
+    for n, draws in ((8, 600), (16, 150)):
+        sample = [
+            np.sum(simulated_h0(n, 0.5, "tanh", rng, 1.5, 0.8) ** 2) / (2 * n * n)
+            for _ in range(draws)
+        ]
+        squares.append(np.mean(sample))
+        errors.append(np.std(sample) / np.sqrt(draws))
+    limit = 2 * squares[1] - squares[0]
+    error = np.hypot(2 * errors[1], errors[0])
+    assert error < 0.08 * limit
+    assert abs(limit - law.var() - law.mean() ** 2) < 4 * error
+
+
+# -- density, distribution, support --------------------------------------------------------------
+
+
+def test_density_integrates_to_one_with_the_mean(laws):
+    for law in laws.values():
+        ((low, high),) = law.support()
+        angle = (np.arange(200) + 0.5) * np.pi / 200
+        x = low * (high / low) ** np.sin(angle / 2) ** 2
+        weight = law.pdf(x) * x * np.sin(angle) / 2 * np.log(high / low) * np.pi / 200
+        assert weight.sum() == pytest.approx(1, abs=1e-4)
+        assert weight @ x == pytest.approx(law.mean(), rel=1e-4)
+        assert (law.pdf([-1.0, 0.0, 0.99 * low, 1.05 * high]) < 1e-9).all()
+        # The distribution is its integral, and the transform its Cauchy transform.
+        np.testing.assert_allclose(law.cdf(x[50]), weight[:51].sum() - weight[50] / 2, atol=1e-4)
+        z = np.array([-0.3, 0.4 + 0.2j, 0.4 - 0.2j, 5.0])
+        np.testing.assert_allclose(
+            law.stieltjes(z), (weight / (z[:, None] - x)).sum(axis=1), rtol=1e-4
+        )
+
+
+def test_distribution_runs_from_the_atom_to_one():
+    law = relu(3.0)
+    ((location, mass),) = law.atoms()
+    assert (location, mass) == (0.0, pytest.approx(2 / 3))
+    ((low, high),) = law.support()
+    values = law.cdf([-1e-9, 0.0, low, (low + high) / 2, high, 100.0])
+    np.testing.assert_allclose(values[[0, 1, 2, 4, 5]], [0, 2 / 3, 2 / 3, 1, 1], atol=1e-12)
+    assert values[2] < values[3] < 1
+    # -i y G(iy) tends to the mass at 0.
+    assert (1e-4j * law.stieltjes(1e-4j)).real == pytest.approx(2 / 3, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "phi, activation, mass",
+    [(0.5, "relu", 0), (1.5, "relu", 1 / 3), (1.5, "tanh", 1 / 3), (0.5, "linear", 1 / 2),
+     (1.5, "linear", 1 / 2), (3.0, "linear", 2 / 3)],
+)  # fmt: skip
+def test_atoms_are_ranks_of_jacobians(phi, activation, mass):
+    n = 12
+    rank = np.linalg.matrix_rank(simulated_h0(n, phi, activation, np.random.default_rng(1)))
+    atom = sum(mass for _, mass in GaussNewtonLaw(phi, activation).atoms())
+    assert atom == pytest.approx(mass)
+    null = n if (activation, phi) == ("relu", 0.5) else 0  # one a unit, of vanishing fraction
+    assert 1 - rank / (2 * n * n) == pytest.approx(mass + null / (2 * n * n), abs=1e-12)
+
+
+@pytest.mark.parametrize("phi, gap", [(0.8, 0.000416), (0.1, 0.0498)])
+def test_gap_is_that_of_an_independent_solution(phi, gap):
+    """Fixed-point iteration of the same equations, with other quadratures.
+
+    At phi = 0.8 it has density 9.9 at 0.00043, and at 0.0004 one that falls with the height.
+    """
+    assert relu(phi).gap == pytest.approx(gap, rel=0.01)
+
+
+def test_gap_closes_where_targets_outnumber_parameters_no_more():
+    assert GaussNewtonLaw(1.2).gap == 0.0
+    assert relu(3.0).gap > 0.01
+    ratios = [relu(phi).gap / (1 - np.sqrt(phi)) ** 2 for phi in (0.1, 0.8)]
+    assert ratios[0] > 2.5 * ratios[1]  # no Marchenko-Pastur law, whatever its scale
+
+
+def test_scales_of_relu_factorise():
+    """W1 enters H0's second block by its scale, W2 the first: together they are one factor."""
+    plain, scaled = GaussNewtonLaw(0.5), GaussNewtonLaw(0.5, sigma1=2.0, sigma2=2.0)
+    x = np.array([0.01, 0.1, 1.0])
+    np.testing.assert_allclose(4 * scaled.pdf(4 * x), plain.pdf(x), rtol=1e-9)
+
+
+def test_solution_does_not_depend_on_company_or_quadrature(monkeypatch):
+    law = GaussNewtonLaw(0.125)
+    x = np.linspace(0.05, 2.5, 7)
+    together = law.pdf(x)
+    np.testing.assert_allclose([law.pdf(point) for point in x], together, rtol=1e-9)
+    monkeypatch.setattr("hessrmt.gauss_newton_equations._LAMBDA_NODES", 240)
+    monkeypatch.setattr("hessrmt.gauss_newton_equations._T_NODES", 96)
+    np.testing.assert_allclose(GaussNewtonLaw(0.125).pdf(x), together, atol=2e-5)
+
+
+# -- simulated networks --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("activation, phi, limit", [("relu", 0.5, 0.02), ("tanh", 0.25, 0.02)])
+def test_networks_approach_the_law(laws, activation, phi, limit):
+    """Like 1/n: the distance halves from n = 12 to 24, where Marchenko-Pastur stays away."""
+    law, rng = laws[activation], np.random.default_rng(5)
+    distances, spectra = [], {}
+    for n, draws in ((12, 30), (24, 8)):
+        spectra[n] = np.linalg.eigvalsh(
+            np.stack([simulated_h0(n, phi, activation, rng) for _ in range(draws)])
+        )
+        distances.append(ks_distance(spectra[n], law.cdf))
+    assert distances[1] < 0.75 * distances[0]
+    assert abs(2 * distances[1] - distances[0]) < limit
+    scales = np.linspace(0.1, 0.6, 26)
+    best = min(ks_distance(spectra[24], MarchenkoPastur(phi, s)) for s in scales)
+    assert best > 2 * distances[1]
+
+
+# -- arguments -----------------------------------------------------------------------------------
+
+
+def test_shapes_follow_the_argument(laws):
+    law = laws["relu"]
+    for shape in ((), (3,), (2, 0), (2, 2)):
+        x = np.full(shape, 0.3)
+        for method in (law.pdf, law.cdf, law.stieltjes):
+            assert np.shape(method(x)) == shape
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"phi": 0.0}, r"phi must be in \[0.02, 4\], got 0.0"),
+        ({"phi": 5.0}, r"phi must be in \[0.02, 4\], got 5.0"),
+        ({"phi": "1"}, "phi must be real numbers"),
+        ({"phi": 0.5, "sigma1": 0.0}, "sigma1 must be in"),
+        ({"phi": 0.5, "sigma2": np.nan}, "sigma2 must be in"),
+        ({"phi": 0.5, "activation": "sigmoid"}, "activation must be one of relu | tanh | linear"),
+        ({"phi": 0.5, "activation": np.tanh}, r"or a pair \(f, f'\)"),
+        ({"phi": 0.5, "activation": (np.tanh, np.ones_like)}, "f' the derivative of f"),
+        ({"phi": 0.5, "activation": (np.sign, np.zeros_like)}, "must not be constant"),
+        ({"phi": 0.5, "activation": (np.sum, np.cos)}, "must map arrays"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        GaussNewtonLaw(**arguments)
+
+
+def test_bad_points_are_named(laws):
+    law = laws["relu"]
+    for method in (law.pdf, law.cdf):
+        with pytest.raises(ValueError, match="x must be in"):
+            method([0.1, np.inf])
+    with pytest.raises(ValueError, match="z must be finite and not 0, got 0j"):
+        law.stieltjes([1.0, 0.0])
+    with pytest.raises(TypeError, match="z must be complex numbers"):
+        law.stieltjes("1")
+
+
+def test_a_point_that_does_not_converge_is_named(monkeypatch):
+    """With one Newton step a level and no patience the error names the first such point."""
+    equations = GaussNewtonEquations(0.5, gaussian_averages("relu", 1.0), 1.0)
+    exact = GaussNewtonEquations._step
+
+    def halted(self, z, omega, s):
+        d_omega, d_s = exact(self, z, omega, s)
+        return np.where((z.real > 1)[:, None], 1.0, d_omega), d_s
+
+    monkeypatch.setattr(GaussNewtonEquations, "_step", halted)
+    with pytest.raises(RuntimeError, match=r"do not converge at z = \(2\+0j\)"):
+        equations.solve(np.array([0.5 + 0j, 2.0]))
