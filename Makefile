@@ -49,8 +49,9 @@ notebooks: $(STAMP)
 	$(BIN)/python book/execute.py
 
 # The peers live in their own environment: they bring packages that the book does not use.
-bench: .venv-bench/.stamp
+bench: .venv-bench/.stamp $(STAMP)
 	.venv-bench/bin/python benchmarks/laws.py $(SAVE)
+	$(BIN)/python benchmarks/critical_points.py
 
 .venv-bench/.stamp: pyproject.toml constraints.txt benchmarks/constraints.txt
 	$(PYTHON) -m venv .venv-bench

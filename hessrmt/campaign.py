@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from hessrmt.shards import CampaignError, Ensemble, Table
 from hessrmt.store import Store

@@ -29,6 +29,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.polynomial import polynomial as P
+from numpy.polynomial import polyutils
 from numpy.typing import NDArray
 from scipy import optimize
 
@@ -94,7 +95,7 @@ class FreeTriplet(RationalTransform):
         num = P.polymul([self.drift, self.variance], den)
         for j, (s, rate) in enumerate(zip(self.sizes, self.rates, strict=True)):
             num = P.polyadd(num, rate * s * _product(factors[:j] + factors[j + 1 :]))
-        return np.asarray(np.trim_zeros(num, "b"), dtype=float), den
+        return np.asarray(polyutils.trimseq(num), dtype=float), den  # one coefficient is left
 
     def r_transform(self, g: Complex) -> Complex:
         """R at g; infinite at its poles."""

@@ -408,3 +408,12 @@ def test_intervals_are_written_as_readers_write_them():
     assert np.inf not in Interval.parse("[0, inf)")
     with pytest.raises(ValueError, match="domain must be an interval"):
         Interval.parse("0 to 1")
+
+
+def test_a_constant_may_be_added_to_a_law_that_is_not_infinitely_divisible():
+    other = SpectralLaw([0.0, 1.0, 0.1])  # z + z^2/10
+    for constant in (0.0, 2.5):
+        law = SpectralLaw([constant]) + other
+        np.testing.assert_allclose(
+            law.pdf(np.array([0.3, -1.0]) + constant), other.pdf([0.3, -1.0]), rtol=1e-10
+        )
