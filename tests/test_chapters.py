@@ -31,6 +31,17 @@ RERUNS = {
         "seed": 5,
     },
     "random_matrix_primer": {"phi": 0.9, "sigma": 3.0, "n": 200, "seed": 5},
+    "batch_noise": {"hidden": 12, "epochs": 5, "batches": 4, "spectra": 4, "n": 100, "seed": 5},
+    "beyond_freeness": {
+        "phi": 0.9,
+        "activation": "linear",
+        "n": 13,
+        "draws": 2,
+        "epsilon": 1.0,
+        "seed": 5,
+    },
+    "critical_points": {"search": "projected", "phi": 0.4, "runs": 10, "range_max": 0.2, "seed": 3},
+    "spin_glass": {"H": 4, "size": 12, "draws": 2, "starts": 3, "hidden": 6, "seed": 2},
     "wishart_plus_wigner": {
         "phi": 0.3,
         "epsilon": 0.01,
