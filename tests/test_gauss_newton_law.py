@@ -111,7 +111,7 @@ def test_mean_of_relu_by_hand():
         GaussNewtonLaw(0.8, "linear", 0.5, 1.0),
         GaussNewtonLaw(0.4, (lambda z: z + np.sin(z), lambda z: 1 + np.cos(z))),
     ],
-    ids=repr,
+    ids=["relu", "tanh", "tanh, 1.7", "relu, 3", "linear", "a pair of functions"],
 )
 def test_moments_counted_by_hand_come_out_of_the_equations(law):
     """G = 1/z + m1/z^2 + m2/z^3 + ..., by a contour around the spectrum."""
