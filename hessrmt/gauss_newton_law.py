@@ -176,7 +176,7 @@ class GaussNewtonLaw:
         Returns
         -------
         ndarray of complex128, the shape of `z`
-            Within 1e-9/|z|.
+            Within 1e-9 over the modulus of `z`.
 
         Raises
         ------
