@@ -23,10 +23,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import papermill
 import yaml
+from jupyter_client.manager import AsyncKernelManager
 from papermill.iorw import load_notebook_node
 
 from hessrmt.book import BookError, Chapter, Value, find_chapter, literal, toc_files
@@ -206,9 +207,9 @@ def _hidden_folder(target: Path) -> Path:
 
 
 def _execute(job: Job, notebook: Path, progress: bool | dict[str, Any]) -> None:
-    path = job.chapter.path
+    path, log = job.chapter.path, notebook.parent.with_name("kernel.log")
     try:
-        with _one_thread():
+        with _one_thread(), log.open("wb") as stream:
             papermill.execute_notebook(
                 literal(path),
                 literal(notebook),
@@ -216,6 +217,7 @@ def _execute(job: Job, notebook: Path, progress: bool | dict[str, Any]) -> None:
                 cwd=path.parent,
                 progress_bar=progress,
                 extra_arguments=["--log-level=CRITICAL"],  # no remarks of the kernel on itself
+                kernel_manager_class=_kernel_manager(stream),
             )
         return
     except papermill.PapermillExecutionError as error:
@@ -225,7 +227,22 @@ def _execute(job: Job, notebook: Path, progress: bool | dict[str, Any]) -> None:
     cells = load_notebook_node(str(notebook)).cells
     started = [c for c in cells if c.cell_type == "code" and c.metadata.papermill.get("start_time")]
     where = f"in code cell {len(started)}" if started else "to start"
+    if log.stat().st_size:
+        log.replace(job.beside(_LOG))
     raise BookError(f"{path.stem} failed {where}: {reason.strip().splitlines()[0]}")
+
+
+def _kernel_manager(log: IO[bytes]) -> type[AsyncKernelManager]:
+    """Make a class of kernels that write what they say of themselves to `log`.
+
+    A kernel that Ctrl-C finds still loading says it with a traceback, a dying one with a reason.
+    """
+
+    class Manager(AsyncKernelManager):
+        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+            await super().start_kernel(stderr=log, **options)  # type: ignore[func-returns-value]
+
+    return Manager
 
 
 @contextmanager

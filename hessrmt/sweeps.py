@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import filecmp
 import json
+import logging
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -140,6 +141,9 @@ def _work(job: Job) -> str | None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return _attempt(job)
+    except KeyboardInterrupt:
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # about the kernel just stopped
+        raise
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -324,6 +324,14 @@ def test_a_dying_kernel(book):
         rerun("small", {"trouble": "death"}, book=book)
 
 
+def test_a_kernel_that_does_not_start_says_why(book, tmp_path, monkeypatch):
+    (tmp_path / "ipykernel_launcher.py").write_text("raise SystemExit('no kernel today')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(BookError, match=r"^small failed to start: RuntimeError: Kernel died"):
+        rerun("small", book=book)
+    assert Path("out/small/default.failed.log").read_text() == "no kernel today\n"
+
+
 def test_success_removes_what_was_left_of_failures(book, quick):
     folder = Path("out/small")
     killed = subprocess.Popen([sys.executable, "-c", ""])
