@@ -30,13 +30,14 @@ H1 has a third block.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessrmt.activations import activation_functions
-from hessrmt.validation import real, real_array
+from hessrmt.validation import complex_array, real, real_array
 
 __all__ = [
     "conditional_gauss_newton_stieltjes",
@@ -105,26 +106,14 @@ def conditional_gauss_newton_stieltjes(
     data, one = h.T @ h / m, np.eye(n)
     Ft = F.mT
 
-    def step(g: Complex, z: complex) -> Complex:
+    def step(unknowns: list[Any], z: complex) -> tuple[complex, list[Any]]:
         # B (1 - g B)^{-1} = F^T (1 - F g F^T)^{-1} F, with n by n inverses.
-        inner = np.linalg.solve(one - F @ g @ Ft, F)
+        inner = np.linalg.solve(one - F @ unknowns[0] @ Ft, F)
         pairings = np.tensordot(Ft, inner, axes=([0, 2], [0, 1])) / n
-        return np.asarray(np.linalg.inv(z * np.eye(m) - data - pairings))
+        g = np.linalg.inv(z * np.eye(m) - data - pairings)
+        return (np.trace(g) / m - (1 - phi) / z) / phi, [g]
 
-    out = np.empty(points.size, dtype=np.complex128)
-    g: Complex | None = None
-    for i, point in enumerate(points.flat):
-        g = np.eye(m) / point if g is None else g
-        for _ in range(_MOST_STEPS):
-            new = step(g, point)
-            change = np.abs(new - g).max() / np.abs(new).max()
-            g = (g + new) / 2
-            if change < _TOLERANCE:
-                break
-        else:
-            raise RuntimeError(f"the equation for H0 does not converge at z = {point}")
-        out[i] = (np.trace(g) / m - (1 - phi) / point) / phi
-    return out.reshape(points.shape)[()]
+    return _solve(points, lambda z: [np.eye(m) / z], step, "H0")[()]
 
 
 def conditional_hessian_stieltjes(
@@ -180,7 +169,8 @@ def conditional_hessian_stieltjes(
     inverse = np.empty((n + m, n + m), dtype=np.complex128)
     inverse[:n, n:], inverse[n:, :n] = -h / np.sqrt(m), -h.T / np.sqrt(m)
 
-    def step(Gb: Complex, Gy: Complex, z: complex) -> tuple[Any, Any, Any]:
+    def step(unknowns: list[Any], z: complex) -> tuple[complex, list[Any]]:
+        Gb, Gy = unknowns
         inverse_a = -(2 * epsilon * n / m) * Gb[:, None, :, None] * grams
         inverse_a[unit, :, unit, :] += z * np.eye(n) - scale**2 * (F @ Gy @ Ft)
         Ga = np.linalg.inv(inverse_a.reshape(n * n, n * n)).reshape(n, n, n, n)
@@ -189,26 +179,10 @@ def conditional_hessian_stieltjes(
         Sy = (scale**2 / n) * np.tensordot(F, own, axes=([0, 1], [0, 1]))
         inverse[:n, :n], inverse[n:, n:] = z * np.eye(n) - Sb, np.eye(m) - Sy
         G = np.linalg.inv(inverse)
-        return Ga, G[:n, :n], G[n:, n:]
+        total = np.einsum("kaka->", Ga) + n * np.trace(G[:n, :n])
+        return total / (2 * n * n), [G[:n, :n], G[n:, n:]]
 
-    out = np.empty(points.size, dtype=np.complex128)
-    Gb: Complex | None = None
-    Gy: Complex = np.eye(m, dtype=np.complex128)
-    for i, point in enumerate(points.flat):
-        Gb = np.eye(n) / point if Gb is None else Gb
-        for _ in range(_MOST_STEPS):
-            Ga, new_b, new_y = step(Gb, Gy, point)
-            change = max(
-                float(np.abs(new - old).max() / np.abs(new).max())
-                for new, old in ((new_b, Gb), (new_y, Gy))
-            )
-            Gb, Gy = (Gb + new_b) / 2, (Gy + new_y) / 2
-            if change < _TOLERANCE:
-                break
-        else:
-            raise RuntimeError(f"the equation for H does not converge at z = {point}")
-        out[i] = (np.einsum("kaka->", Ga) + n * np.trace(Gb)) / (2 * n * n)
-    return out.reshape(points.shape)[()]
+    return _solve(points, lambda z: [np.eye(n) / z, np.eye(m, dtype=np.complex128)], step, "H")[()]
 
 
 def smoothed_density(eigenvalues: ArrayLike, x: ArrayLike, width: float) -> Real:
@@ -249,14 +223,31 @@ def smoothed_density(eigenvalues: ArrayLike, x: ArrayLike, width: float) -> Real
 
 
 def _upper_half_plane(z: ArrayLike) -> Complex:
-    array = np.asarray(z)
-    if array.dtype.kind not in "iufc":
-        raise TypeError(f"z must be complex numbers, got {z!r}")
-    array = array.astype(np.complex128)
-    usable = np.isfinite(array) & (array.imag > 0)
-    if not usable.all():
-        raise ValueError(f"z must be finite with Im z > 0, got {complex(array[~usable].flat[0])}")
-    return array
+    return complex_array("z", z, "finite with Im z > 0", lambda z: z.imag > 0)
+
+
+def _solve(
+    points: Complex,
+    start: Callable[[complex], list[Any]],
+    step: Callable[[list[Any], complex], tuple[complex, list[Any]]],
+    what: str,
+) -> Complex:
+    """Stieltjes transform at each of `points`, where `step` maps unknowns to it and to new ones.
+
+    Damped by half, from the solution at the point before; `start` is for the first.
+    """
+    out = np.empty(points.size, dtype=np.complex128)
+    unknowns = start(points.flat[0]) if points.size else []
+    for i, z in enumerate(points.flat):
+        for _ in range(_MOST_STEPS):
+            out[i], new = step(unknowns, z)
+            pairs = list(zip(new, unknowns, strict=True))
+            unknowns = [(old + updated) / 2 for updated, old in pairs]
+            if all(np.abs(a - b).max() < _TOLERANCE * np.abs(a).max() for a, b in pairs):
+                break
+        else:
+            raise RuntimeError(f"the equation for {what} does not converge at z = {z}")
+    return out.reshape(points.shape)
 
 
 def _network(

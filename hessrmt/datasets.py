@@ -6,7 +6,6 @@ https://www.cs.toronto.edu/~kriz/cifar.html describes the files, here those of t
 
 from __future__ import annotations
 
-import importlib
 import math
 import os
 import tarfile
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hessrmt.optional import require
 from hessrmt.validation import choice, integer, real_array
 
 __all__ = ["block_average", "grayscale", "load_images", "zca_whiten"]
@@ -202,8 +202,8 @@ def zca_whiten(x: ArrayLike) -> Real:
 
 def _photo_patches() -> NDArray[np.uint8]:
     """A view (photo, row, column, 3, 32, 32) of the patches at all places of all photographs."""
-    _optional("PIL", "Pillow")  # scikit-learn reads its photographs with it
-    photos = np.stack(_optional("sklearn.datasets", "scikit-learn").load_sample_images().images)
+    require("PIL", "Pillow")  # scikit-learn reads its photographs with it
+    photos = np.stack(require("sklearn.datasets", "scikit-learn").load_sample_images().images)
     return np.lib.stride_tricks.sliding_window_view(photos, (PATCH, PATCH), axis=(1, 2))
 
 
@@ -232,7 +232,7 @@ def _read_folder(data_dir: Any) -> dict[str, bytes]:
 
 def _download() -> dict[str, bytes]:
     """Read the files out of pooch's copy of the archive; nothing is unpacked to disk."""
-    pooch = _optional("pooch", "pooch")
+    pooch = require("pooch", "pooch")
     try:
         path = pooch.retrieve(CIFAR10_URL, CIFAR10_HASH)
     except (OSError, ValueError) as error:  # OSError: all of requests'; ValueError: another hash
@@ -241,10 +241,3 @@ def _download() -> dict[str, bytes]:
     with tarfile.open(path) as tar:
         members = {file: tar.extractfile(f"{CIFAR10_FOLDER}/{file}") for file in CIFAR10_FILES}
         return {file: member.read() for file, member in members.items() if member is not None}
-
-
-def _optional(module: str, package: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(f"{package} is needed: pip install 'hessrmt[networks]'") from error

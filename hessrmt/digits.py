@@ -7,7 +7,6 @@ data set of the paper, which is read from a folder or downloaded once.
 from __future__ import annotations
 
 import gzip
-import importlib
 import math
 import os
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hessrmt.optional import require
 from hessrmt.validation import choice, integer
 
 __all__ = ["Digits", "load_digits"]
@@ -87,7 +87,7 @@ def load_digits(
     side = integer("side", side, "[1, inf)")
     rng = np.random.default_rng(rng)
     if name == "digits":
-        data = _optional("sklearn.datasets", "scikit-learn").load_digits()
+        data = require("sklearn.datasets", "scikit-learn").load_digits()
         pool = [(data.images / 16.0, data.target)] * 2
         order = _draw("train + test", train + test, len(data.target), rng)
         chosen = [order[:train], order[train:]]
@@ -112,7 +112,7 @@ def _draw(name: str, count: int, there: int, rng: np.random.Generator) -> NDArra
 
 def _resize(images: NDArray[Any], side: int) -> Real:
     """Bilinear interpolation, with a wider kernel where the image shrinks, as pillow does it."""
-    image = _optional("PIL.Image", "pillow")
+    image = require("PIL.Image", "pillow")
     scaled = [
         np.asarray(
             image.fromarray(one.astype(np.float32)).resize((side, side), image.Resampling.BILINEAR)
@@ -133,7 +133,7 @@ def _mnist(data_dir: str | os.PathLike[str] | None) -> list[tuple[NDArray[Any], 
 
 def _read(name: str, data_dir: str | os.PathLike[str] | None) -> bytes:
     if data_dir is None:
-        pooch = _optional("pooch", "pooch")
+        pooch = require("pooch", "pooch")
         try:
             path = Path(pooch.retrieve(MNIST_URL + name, MNIST_FILES[name], fname=name))
         except OSError as error:
@@ -159,10 +159,3 @@ def _parse(name: str, data: bytes, magic: int) -> NDArray[np.uint8]:
     if len(head) != 1 + axes or head[0] != magic or len(data) != 4 + 4 * axes + math.prod(shape):
         raise ValueError(f"{name} must be an IDX file that begins with {magic}, got another file")
     return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * axes).reshape(shape)
-
-
-def _optional(module: str, package: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(f"{package} is needed: pip install 'hessrmt[networks]'") from error

@@ -17,7 +17,7 @@ from scipy.fft import dct
 
 from hessrmt.activations import gaussian_averages
 from hessrmt.gauss_newton_equations import GaussNewtonEquations
-from hessrmt.validation import real, real_array
+from hessrmt.validation import complex_array, real, real_array
 
 __all__ = ["GaussNewtonLaw"]
 
@@ -185,13 +185,7 @@ class GaussNewtonLaw:
         RuntimeError
             If a point does not converge.
         """
-        array = np.asarray(z)
-        if array.dtype.kind not in "iufc":
-            raise TypeError(f"z must be complex numbers, got {z!r}")
-        array = array.astype(np.complex128)
-        usable = np.isfinite(array) & (array != 0)
-        if not usable.all():
-            raise ValueError(f"z must be finite and not 0, got {complex(array[~usable].flat[0])}")
+        array = complex_array("z", z, "finite and not 0", lambda z: z != 0)
         upper = np.where(array.imag < 0, array.conj(), array).ravel()
         # K = J^T J/m has the non-zero eigenvalues of H0, and 2n^2/(nm) = phi times its dimension.
         G = (self._equations.solve(upper) - (1 - self.phi) / upper) / self.phi
@@ -258,8 +252,8 @@ class GaussNewtonLaw:
         Edges where the density starts like a square root, as the lower one does, are found to 1e-6
         of themselves; the upper one, where it fades out like a square, to 1e-2. A gap inside the
         support is found if its ends are a fifth apart; an edge below 1e-6 of the mean counts as 0.
-        The support of a ReLU or tanh
-        network reaches down to 0 for 1 <= phi <= 2, that of a linear one for all phi <= 2.
+        The support of a ReLU or tanh network reaches down to 0 for 1 <= phi <= 2, that of a linear
+        one for all phi <= 2.
         """
         return self._support
 

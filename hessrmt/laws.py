@@ -26,7 +26,7 @@ from hessrmt.boundary import BoundaryValues
 from hessrmt.continuation import free_sum, transform_of
 from hessrmt.free_triplet import FreeTriplet
 from hessrmt.transforms import RationalTransform
-from hessrmt.validation import integer, real, real_array
+from hessrmt.validation import complex_array, integer, real, real_array
 
 if TYPE_CHECKING:
     import sympy
@@ -123,7 +123,7 @@ class SpectralLaw:
 
     def r_transform(self, g: ArrayLike) -> Complex:
         """R(g) at complex `g`, of any shape; infinite at the poles."""
-        return self._transform.r_transform(_complex_array("g", g))
+        return self._transform.r_transform(complex_array("g", g))
 
     def stieltjes(self, z: ArrayLike) -> Complex:
         r"""Stieltjes transform :math:`G(z) = \int \rho(t)/(z-t)\,dt` (paper, section 3).
@@ -138,7 +138,7 @@ class SpectralLaw:
         ndarray of complex128, the shape of `z`
             Infinite at an atom.
         """
-        z = _complex_array("z", z)
+        z = complex_array("z", z)
         flat = np.where(z.imag < 0, z.conj(), z).ravel()
         F = np.empty(flat.shape, dtype=np.complex128)
         off_axis = flat.imag > 0
@@ -275,15 +275,6 @@ class SpectralLaw:
                 pieces.append((*support[i], below, gaps[i + 1].cdf_below))
         low, high, below, _ = pieces[-1]
         return (*pieces[:-1], (low, high, below, 1.0))  # no rounding in the total mass
-
-
-def _complex_array(name: str, value: ArrayLike) -> Complex:
-    array = np.asarray(value)
-    if array.dtype.kind not in "iufc":
-        raise TypeError(f"{name} must be complex numbers, got {value!r}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite, got {array[~np.isfinite(array)].flat[0]!r}")
-    return array.astype(np.complex128)
 
 
 class Semicircle(SpectralLaw):

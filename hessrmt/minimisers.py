@@ -101,19 +101,13 @@ def minimise_shard(
 
 
 def _adam(net: SingleHiddenLayer, x: Tensor, y: Tensor, theta: Tensor, steps: int) -> Tensor:
-    surface, everyone = Surface(net, x, y), np.arange(len(theta))
-    weights = [from_tensor(w.clone()) for w in net.weights(theta)]
-    first = [w * 0 for w in weights]
-    second = [w * 0 for w in weights]
-    for step in range(1, steps + 1):
-        for w, a, b, g in zip(
-            weights, first, second, surface.gradient(surface.point(everyone, *weights)), strict=True
-        ):
-            a += 0.1 * (g - a)
-            b += 0.001 * (g * g - b)
-            root = (b / (1 - 0.999**step)) ** 0.5 + 1e-8
-            w -= 0.01 * a / (1 - 0.9**step) / root
-    return torch.cat([torch.as_tensor(w).flatten(1) for w in weights], dim=1)
+    # Adam acts on each entry by itself, so that one optimiser serves all runs.
+    theta = torch.nn.Parameter(theta.clone())
+    optimiser = torch.optim.Adam([theta], lr=0.01)
+    for _ in range(steps):
+        theta.grad = net.gradient(theta.detach(), x, y)
+        optimiser.step()
+    return theta.detach()
 
 
 def _newton(net: SingleHiddenLayer, x: Tensor, y: Tensor, theta: Tensor, steps: int) -> Tensor:

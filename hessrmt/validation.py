@@ -13,14 +13,22 @@ from __future__ import annotations
 import numbers
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Interval", "check_parameters", "choice", "integer", "real", "real_array"]
+__all__ = [
+    "Interval",
+    "check_parameters",
+    "choice",
+    "complex_array",
+    "integer",
+    "real",
+    "real_array",
+]
 
 _NUMBER = r"[-+]?(?:inf|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
 _INTERVAL = re.compile(rf"([\[(])\s*({_NUMBER})\s*,\s*({_NUMBER})\s*([\])])")
@@ -89,6 +97,43 @@ def real_array(name: str, value: ArrayLike, domain: str = "(-inf, inf)") -> NDAr
     if not inside.all():
         raise ValueError(f"{name} must be in {domain}, got {float(array[~inside].flat[0])!r}")
     return array
+
+
+def complex_array(
+    name: str, value: ArrayLike, domain: str = "finite", inside: Callable[..., Any] = np.isfinite
+) -> NDArray[np.complex128]:
+    """Return `value` as a complex128 array, every element finite and `inside` the `domain`.
+
+    Parameters
+    ----------
+    name, value
+        The argument, as in `real_array`.
+    domain : str
+        In words, for the message; no interval describes a part of the plane.
+    inside : callable
+        Elementwise test of it.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not made of numbers.
+    ValueError
+        If an element is NaN, infinite or outside the domain.
+
+    Examples
+    --------
+    >>> complex_array("z", [1j, 1 - 1j], "finite with Im z > 0", lambda z: z.imag > 0)
+    Traceback (most recent call last):
+        ...
+    ValueError: z must be finite with Im z > 0, got (1-1j)
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "iufc":
+        raise TypeError(f"{name} must be complex numbers, got {value!r}")
+    usable = np.isfinite(array) & inside(array)
+    if not usable.all():
+        raise ValueError(f"{name} must be {domain}, got {complex(array[~usable].flat[0])}")
+    return array.astype(np.complex128)
 
 
 def real(name: str, value: Any, domain: str = "(-inf, inf)") -> float:
