@@ -6,7 +6,7 @@ styles, so that everybody can tell curves apart. Letters are large for readers o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import matplotlib as mpl
@@ -14,12 +14,12 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.patches import StepPatch
+from matplotlib.patches import Rectangle, StepPatch
 from numpy.typing import ArrayLike, NDArray
 
 from hessrmt.validation import integer, real_array
 
-__all__ = ["density_curve", "density_histogram", "law_grid", "use_style"]
+__all__ = ["density_curve", "density_histogram", "law_grid", "use_style", "verdict_tiles"]
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000")
 LINE_STYLES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (6, 1.5, 1, 1.5, 1, 1.5)))
@@ -35,6 +35,15 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.handlelength": 2.6,
     "lines.linewidth": 2.0,
+}
+
+
+# Face and mark of a verdict of the audit: told apart without colour, all dark enough for white.
+VERDICT_LOOKS = {
+    "reproduced": ("#0072b2", "✓"),
+    "corrected": ("#007a5a", "✎"),
+    "refuted": ("#c04f00", "✗"),
+    "open": ("#666666", "?"),
 }
 
 
@@ -149,3 +158,39 @@ def density_histogram(
     look: dict[str, Any] = {"facecolor": "#d3dae1", "edgecolor": "#7b8794", "linewidth": 0.8}
     # the color is given so that the histogram does not use up the first one of the cycle
     return ax.stairs(heights, edges, label=label, fill=True, color="none", **look)
+
+
+def verdict_tiles(ax: Axes, verdicts: Mapping[str, Sequence[str]], *, columns: int = 12) -> None:
+    """Draw the verdicts of the audit as tiles, a block for each group of claims.
+
+    Parameters
+    ----------
+    ax
+        Axes to draw on; their frame and ticks are removed.
+    verdicts
+        The verdicts by name of the group, each a key of `VERDICT_LOOKS`.
+    columns
+        Tiles in a row.
+
+    Raises
+    ------
+    KeyError
+        If there is no such verdict.
+    """
+    top = 0.0
+    for group, members in verdicts.items():
+        ax.annotate(f"{group} ({len(members)})", (0, top), (0, 4), textcoords="offset points")
+        for k, verdict in enumerate(members):
+            face, mark = VERDICT_LOOKS[verdict]
+            x, y = k % columns, top - k // columns - 1
+            ax.add_patch(Rectangle((x, y), 0.92, 0.92, facecolor=face))
+            ax.text(x + 0.46, y + 0.43, mark, color="white", ha="center", va="center")
+        top -= -(-len(members) // columns) + 1
+    everything = [verdict for members in verdicts.values() for verdict in members]
+    for k, (verdict, (face, mark)) in enumerate(VERDICT_LOOKS.items()):
+        left, middle = columns / 2 * (k % 2), top - k // 2 + 0.1
+        ax.add_patch(Rectangle((left, middle - 0.46), 0.92, 0.92, facecolor=face))
+        ax.text(left + 0.46, middle, mark, color="white", ha="center", va="center")
+        ax.text(left + 1.1, middle, f"{verdict}: {everything.count(verdict)}", va="center")
+    ax.set(xlim=(0, columns), ylim=(top - 1.5, 1), aspect="equal")
+    ax.axis("off")

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = {chapter.name: chapter for chapter in chapters(ROOT)}
 # Small and at corners: a hard edge, an atom, energies below the critical one, another seed.
 RERUNS = {
+    "audit": {"chapters": str(ROOT / "book")},
     "assumptions": {
         "dataset": "gaussian",
         "images": 60,
@@ -70,11 +71,14 @@ def test_rerun_with_other_parameters(name, tmp_path):
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_bad_value_through_papermill_itself_stops_at_the_check(name, tmp_path):
     chapter = CHAPTERS[name]
-    with pytest.raises(PapermillExecutionError, match=r"seed must be in \[0, inf\), got -1"):
+    bad, message = {"seed": -1}, r"seed must be in \[0, inf\), got -1"
+    if name == "audit":
+        bad, message = {"chapters": "no such"}, r"chapters must be one of here \| <folder>, got"
+    with pytest.raises(PapermillExecutionError, match=message):
         papermill.execute_notebook(
             literal(chapter.path),
             literal(tmp_path / "out.ipynb"),
-            {"seed": -1},
+            bad,
             cwd=chapter.path.parent,
             progress_bar=False,
         )
