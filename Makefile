@@ -1,4 +1,5 @@
-# make book | make test | make check | make notebooks | make bench | make pdf | make clean
+# make book | make test | make check | make notebooks | make bench | make pdf | make check-pages |
+# make clean
 # From a fresh clone only python3, make and git are needed: the first target sets up $(VENV).
 PYTHON ?= python3
 VENV   ?= .venv
@@ -15,7 +16,7 @@ export OPENBLAS_NUM_THREADS = 1
 export MKL_NUM_THREADS = 1
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: setup book test check notebooks bench pdf clean
+.PHONY: setup book test check notebooks bench pdf check-pages clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -47,6 +48,7 @@ check: $(STAMP)
 
 notebooks: $(STAMP)
 	$(BIN)/python book/execute.py
+	$(BIN)/python book/picture.py
 
 # The peers live in their own environment: they bring packages that the book does not use.
 bench: .venv-bench/.stamp $(STAMP)
@@ -60,6 +62,16 @@ bench: .venv-bench/.stamp $(STAMP)
 
 pdf: $(STAMP)
 	$(BIN)/jupyter-book build --all --builder pdflatex .
+
+# After make book. Needs node's npm, and a Chromium: that of the system, or one named by CHROMIUM.
+check-pages: .venv-pages/.stamp
+	.venv-pages/bin/python tests/check_pages.py --axe .venv-pages/node_modules/axe-core/axe.min.js
+
+.venv-pages/.stamp:
+	$(PYTHON) -m venv .venv-pages
+	.venv-pages/bin/python -m pip install -q playwright==1.65.2
+	npm install --silent --no-fund --no-audit --prefix .venv-pages axe-core@4.14.1
+	@touch $@
 
 clean:
 	rm -rf _build out

@@ -1,0 +1,103 @@
+"""What the pages tell people to type: every command is accepted, every example runs."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hessrmt.rerun
+import hessrmt.sweeps
+from hessrmt.book import find_chapter
+from hessrmt.campaign import Campaign
+from hessrmt.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+BOOK = ROOT / "book"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *BOOK.glob("*.md"), *BOOK.glob("*.ipynb")]
+
+
+def text_of(page):
+    if page.suffix == ".md":
+        return page.read_text(encoding="utf-8")
+    cells = json.loads(page.read_text(encoding="utf-8"))["cells"]
+    return "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+
+
+def commands(page, program):
+    """The lines, and pieces of code in lines, that begin with a program."""
+    pattern = rf"^ {{4,}}(?:\.venv/bin/)?({program} [^\n]*)|`(?:\.venv/bin/)?({program} [^`\n]*)`"
+    found = re.findall(pattern, text_of(page), flags=re.M)
+    return [(a or b).split("  #")[0].strip() for a, b in found]
+
+
+COMMANDS = sorted({c for page in PAGES for c in commands(page, "hessrmt")})
+
+
+def test_the_pages_have_commands():
+    assert len(COMMANDS) > 25
+    assert {command.split()[1] for command in COMMANDS} == {"list", "rerun", "sweep", "campaign"}
+
+
+@pytest.fixture
+def accepted(tmp_path, monkeypatch):
+    """What commands would carry out: nothing is."""
+    done = []
+    monkeypatch.chdir(tmp_path)
+    for folder in ("FOLDER", "out"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr(hessrmt.rerun, "run_job", lambda job, progress: done.append(job))
+    monkeypatch.setattr(hessrmt.sweeps, "run_job", lambda job, progress: done.append(job))
+    monkeypatch.setattr(hessrmt.sweeps, "_write_index", lambda job, source: tmp_path / "index.html")
+    for name in ("run", "status", "export"):
+        monkeypatch.setattr(Campaign, name, lambda self, *a, **k: done.append(a) or [])
+    return done
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_is_accepted(command, accepted, capsys):
+    arguments = shlex.split(command)[1:]
+    if arguments[0] in ("rerun", "sweep", "list"):
+        arguments += ["--book", str(ROOT)]
+    assert main(arguments) == 0, capsys.readouterr().err
+    assert accepted or arguments[0] == "list"
+
+
+def test_the_error_on_the_page_is_the_error(capsys):
+    shown = re.findall(r"\$ hessrmt (.*)\n +(.*)", text_of(BOOK / "rerunning.md"))
+    assert shown
+    for command, message in shown:
+        assert main([*shlex.split(command), "--book", str(ROOT)]) == 2
+        assert capsys.readouterr().err == message + "\n"
+
+
+def test_papermill_takes_the_parameters(tmp_path):
+    (command,) = commands(BOOK / "rerunning.md", "papermill")
+    (tmp_path / "out").mkdir()
+    arguments = [a.replace("book/", f"{ROOT}/book/") for a in shlex.split(command)[1:]]
+    run = [sys.executable, "-m", "papermill", *arguments[:-2], "--prepare-only"]
+    subprocess.run(run, cwd=tmp_path, check=True, capture_output=True)
+    cells = json.loads((tmp_path / "out" / "mine.ipynb").read_text(encoding="utf-8"))["cells"]
+    tags = [tag for cell in cells for tag in cell["metadata"].get("tags", [])]
+    assert "injected-parameters" in tags
+
+
+def test_the_examples_run(capsys):
+    blocks = re.findall(r"```python\n(.*?)```", text_of(BOOK / "rerunning.md"), re.S)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, "rerunning.md", "exec"), {})
+    index, distance = re.findall(r"[\d.]+$", capsys.readouterr().out, flags=re.M)
+    assert 0 < float(index) < 0.5
+    assert 0 < float(distance) < 0.3
+
+
+def test_chapters_named_on_the_pages_exist():
+    named = {
+        name for page in PAGES for name in re.findall(r"book/(\w+)\.ipynb", text_of(page)) if name
+    }
+    for name in named:
+        find_chapter(name, ROOT)
