@@ -53,11 +53,14 @@ notebooks: $(STAMP)
 # The peers live in their own environment: they bring packages that the book does not use.
 bench: .venv-bench/.stamp $(STAMP)
 	.venv-bench/bin/python benchmarks/laws.py $(SAVE)
-	$(BIN)/python benchmarks/critical_points.py
+	.venv-bench/bin/python benchmarks/hessians.py $(SAVE)
+	$(BIN)/python benchmarks/critical_points.py $(SAVE)
+	$(BIN)/python benchmarks/chapters.py $(SAVE)
 
 .venv-bench/.stamp: pyproject.toml constraints.txt benchmarks/constraints.txt
 	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install -q -c constraints.txt -c benchmarks/constraints.txt -e ".[bench]"
+	.venv-bench/bin/python -m pip install -q torch==2.13.0 $(PIP_TORCH)
+	.venv-bench/bin/python -m pip install -q -c constraints.txt -c benchmarks/constraints.txt -e ".[bench,networks]"
 	@touch $@
 
 pdf: $(STAMP)
