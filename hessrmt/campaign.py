@@ -98,7 +98,7 @@ class Campaign:
         phi : float or iterable of float
             Ratios 2n/m, with m whole.
         search : str
-            ``"projected"`` or ``"full"``, as in `hessrmt.find_critical_points`.
+            ``"projected"``, ``"full"`` or ``"near-linear"``, as in `hessrmt.search_shard`.
         minimiser : str, optional
             ``"gradient-descent"``, ``"adam"`` or ``"newton"``: minimise the loss instead, as
             `hessrmt.minimise_shard` does.
@@ -136,7 +136,7 @@ class Campaign:
         from hessrmt.random_runs import number_of_examples
 
         if minimiser is None:
-            task, method = "search", choice("search", search, "projected | full")
+            task, method = "search", choice("search", search, "projected | full | near-linear")
         else:
             task, method = "minimise", choice("minimiser", minimiser, " | ".join(METHODS))
             if steps is None:

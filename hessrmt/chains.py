@@ -19,17 +19,17 @@ import torch
 from numpy.typing import NDArray
 
 from hessrmt.backends import to_numpy
-from hessrmt.critical_points import CriticalPoints, find_critical_points
+from hessrmt.critical_points import (
+    NEAR_LINEAR,
+    NEAR_RADIUS,
+    CriticalPoints,
+    find_critical_points,
+)
 from hessrmt.descent import descend
 from hessrmt.random_runs import draw_runs
 from hessrmt.validation import integer, real
 
 __all__ = ["chain_shard"]
-
-_NEAR_LINEAR = 0.3  # W1 of a near-linear start, in units of N(0, 1/n)
-# Step radius: longer steps leave the neighbourhood. At n = 16, phi = 1/2 it gives 2 certified of 12
-# searches from kicked certified points; radius 2 gives none of 12.
-_RADIUS = 0.5
 
 
 def chain_shard(
@@ -88,8 +88,8 @@ def chain_shard(
     net, x, y, theta, _ = draw_runs(phi, n, runs, seed, shard, device)
     split = net.n1 * net.n0
     start = theta.clone()
-    start[:, :split] *= _NEAR_LINEAR
-    found = find_critical_points(net, x, y, start, max_steps=max_steps, radius=_RADIUS)
+    start[:, :split] *= NEAR_LINEAR
+    found = find_critical_points(net, x, y, start, max_steps=max_steps, radius=NEAR_RADIUS)
     table = [_columns(found, 0)]
     best, energy = found.theta.clone(), found.energy.copy()
     sure = found.kind == "certified"
@@ -100,7 +100,7 @@ def chain_shard(
         level = (1 - drop) * np.minimum(energy, to_numpy(net.energy(kicked, x, y)))
         lower = descend(net, x, y, kicked, level).theta
         found = find_critical_points(
-            net, x, y, lower, search="full", max_steps=max_steps, radius=_RADIUS
+            net, x, y, lower, search="full", max_steps=max_steps, radius=NEAR_RADIUS
         )
         table.append(_columns(found, link))
         now = found.kind == "certified"

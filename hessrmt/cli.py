@@ -105,7 +105,9 @@ def _add_campaign(parser: argparse.ArgumentParser) -> None:
         help="2n/m, as 1/2 or 0.5; may be repeated",
     )
     task = run.add_mutually_exclusive_group()
-    task.add_argument("--search", default="projected", help="projected (the default) or full")
+    task.add_argument(
+        "--search", default="projected", help="projected (the default), full or near-linear"
+    )
     task.add_argument("--minimiser", help="minimise instead, by gradient-descent, adam or newton")
     run.add_argument(
         "--steps", metavar="N", type=_count, help="of the minimiser, or of a search at most"

@@ -414,7 +414,10 @@ def test_another_database_is_refused(tmp_path):
         ("--phi 0.3", r"phi must be 2n/m with an integer m, got 0.3 for n = 16"),
         ("--phi 1/0", "must be a ratio, as 1/2 or 0.5, got '1/0'"),
         ("--phi=-1/2", r"phi must be in \(0, inf\), got -0.5"),
-        ("--phi 1/2 --search wide", r"search must be one of projected \| full, got 'wide'"),
+        (
+            "--phi 1/2 --search wide",
+            r"search must be one of projected \| full \| near-linear, got 'wide'",
+        ),
         ("--phi 1/2 --seed -1", r"seed must be in \[0, inf\), got -1"),
         ("--phi 1/2 --device tpu", r"device must be one of cpu \| cuda, got 'tpu'"),
         ("--phi 1/2 --minimiser sgd --steps 5", "minimiser must be one of .*, got 'sgd'"),

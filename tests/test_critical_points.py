@@ -125,6 +125,20 @@ def test_snapshots_and_columns_are_consistent(search):
         assert (found.energy <= 0.5 * (y**2).mean(dim=(1, 2)).numpy()).all()
 
 
+def test_near_linear_starts_end_near_the_minimum_of_the_linear_network():
+    """Its energy is that of the linear regression of y on x; from other starts it is not."""
+    _, x, y, *_ = draw_runs(0.25, 6, 16, 0, 0)
+    fit = torch.linalg.lstsq(x.mT, y.mT).solution.mT @ x
+    regression = (((y - fit) ** 2).sum(dim=(-2, -1)) / (2 * 6 * x.shape[-1])).numpy()
+    away = {}
+    for search in ("near-linear", "projected"):
+        found = search_shard(0.25, 6, runs=16, seed=0, shard=0, search=search)
+        away[search] = np.median(np.abs(found["energy"] - regression))
+        assert (found["descent_steps"] == 0).all() == (search == "near-linear")
+        assert "certified" in found["kind"]
+    assert away["near-linear"] < 0.005 < 0.01 < away["projected"]
+
+
 def test_a_shard_follows_from_its_numbers_alone():
     one = search_shard(0.5, 3, 4, seed=7, shard=1, max_steps=40)
     again = search_shard(0.5, 3, 4, seed=7, shard=1, max_steps=40)
@@ -159,7 +173,11 @@ def test_a_start_without_optimal_output_weights_is_reported_not_lost():
         ({"phi": -1}, ValueError, r"phi must be in \(0, inf\), got -1"),
         ({"runs": 0}, ValueError, r"runs must be in \[1, inf\), got 0"),
         ({"seed": 0.5}, TypeError, "seed must be an integer"),
-        ({"search": "fast"}, ValueError, "search must be one of projected . full, got 'fast'"),
+        (
+            {"search": "fast"},
+            ValueError,
+            "search must be one of projected . full . near-linear, got 'fast'",
+        ),
         ({"zero_tolerance": 0}, ValueError, r"zero_tolerance must be in \(0, inf\), got 0"),
         ({"radius": np.nan}, ValueError, "radius must be in"),
         ({"max_steps": -1}, ValueError, "max_steps must be in"),

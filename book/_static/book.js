@@ -15,6 +15,9 @@ function nameButtons() {
   for (const fold of document.querySelectorAll(".bd-sidebar-primary summary")) {
     fold.setAttribute("aria-label", "pages of this section");
   }
+  for (const list of document.querySelectorAll(".citation-list")) {
+    list.removeAttribute("role"); // its entries have a role of their own, which a list must not contain
+  }
 }
 
 document.addEventListener("DOMContentLoaded", nameButtons);
