@@ -53,9 +53,10 @@ def problems(page: Page, path: Path, axe: str) -> Iterator[str]:
     """Everything wrong with a page."""
     for scheme in ("light", "dark"):
         page.set_viewport_size(DESK)
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
         page.goto(path.as_uri())
         page.evaluate("() => window.MathJax?.startup?.promise.then(() => true)")
+        page.wait_for_timeout(500)  # colours fade in
         theme = page.evaluate("document.documentElement.dataset.theme")
         if theme != scheme:
             yield f"{scheme}: the page is {theme}"

@@ -90,3 +90,20 @@ def test_every_public_name_can_be_imported():
     assert hessrmt.__all__
     for name in hessrmt.__all__:
         assert getattr(hessrmt, name).__doc__
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "extra"),
+    [
+        ("SingleHiddenLayer", "torch", "networks"),
+        ("use_style", "matplotlib", "book"),
+        ("Campaign", "tqdm", "campaign,networks"),
+    ],
+)
+def test_a_name_says_what_to_install(name, package, extra):
+    """As after ``pip install .``, where the package is not there."""
+    code = f"import sys; sys.modules['{package}'] = None; from hessrmt import {name}"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    last = run.stderr.splitlines()[-1]
+    needed = f"hessrmt.{name} needs {package}: pip install 'hessrmt[{extra}]'"
+    assert last == f"ModuleNotFoundError: {needed}"
