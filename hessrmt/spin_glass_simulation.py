@@ -24,6 +24,7 @@ from hessrmt.validation import integer, real
 __all__ = ["CriticalPoints", "SphericalSpinGlass", "find_critical_points", "minimize"]
 
 _CHUNK = 4_000_000  # numbers in the largest array of one contraction; stays in the cache
+_ROWS = 32  # points of one contraction at least: reading the couplings costs more than the cache
 _STEP_LENGTH = (
     0.5  # of a Newton step, over sqrt(Lambda): keeps it where the Hessian means something
 )
@@ -114,7 +115,7 @@ class SphericalSpinGlass:
         """J contracted with w so many times, scaled: (..., Lambda) for H - 1 times."""
         self._check(w)
         flat = w.reshape(-1, self.size)
-        rows = max(1, _CHUNK // self.size ** (self.H - 1))
+        rows = max(_ROWS, _CHUNK // self.size ** (self.H - 1))
         parts = []
         for chunk in torch.split(flat, rows):
             T = chunk @ self._J.reshape(self.size, -1)
@@ -281,7 +282,7 @@ def _searches(
     max_steps = integer("max_steps", max_steps, "[1, inf)")
     glass._check(start)
     start = start.reshape(-1, glass.size)
-    together = max(1, _CHUNK // glass.size ** (glass.H - 1))
+    together = max(2 * _ROWS, _CHUNK // glass.size ** (glass.H - 1))
     ends = []
     with tqdm(total=len(start), unit="start", disable=not progress) as bar:
         for chunk in torch.split(start, together):
