@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import math
 import os
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,9 +72,9 @@ def load_digits(
     TypeError, ValueError
         For arguments outside their domains, more images than there are, or files of another kind.
     FileNotFoundError
-        If a file is missing in `data_dir`.
-    ImportError, ConnectionError
-        If scikit-learn, pillow or pooch is missing, or the files cannot be downloaded.
+        If a file is missing in `data_dir`, or cannot be downloaded.
+    ImportError
+        If scikit-learn, pillow or pooch is missing.
 
     Examples
     --------
@@ -136,19 +137,25 @@ def _read(name: str, data_dir: str | os.PathLike[str] | None) -> bytes:
         pooch = require("pooch", "pooch")
         try:
             path = Path(pooch.retrieve(MNIST_URL + name, MNIST_FILES[name], fname=name))
-        except OSError as error:
-            raise ConnectionError(
-                f"MNIST could not be downloaded from {MNIST_URL}, and no data_dir was given: "
-                f"{error}"
-            ) from None
-        return gzip.decompress(path.read_bytes())
+        except (OSError, ValueError) as error:  # all of requests' are the first; another hash
+            kind = FileNotFoundError if isinstance(error, OSError) else ValueError
+            url = MNIST_URL + name
+            raise kind(f"cannot get {url}, and no data_dir was given: {error}") from None
+        return _unpack(path)
     folder = Path(data_dir)
     if (packed := folder / name).is_file():
-        return gzip.decompress(packed.read_bytes())
+        return _unpack(packed)
     plain = folder / name.removesuffix(".gz")
     if not plain.is_file():
         raise FileNotFoundError(f"data_dir must hold {name} or {plain.name}, got {folder}")
     return plain.read_bytes()
+
+
+def _unpack(path: Path) -> bytes:
+    try:
+        return gzip.decompress(path.read_bytes())
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path.name} must be a whole gzip file: {error}") from None
 
 
 def _parse(name: str, data: bytes, magic: int) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 import gzip
 
 import numpy as np
+import pooch
 import pytest
 from sklearn import datasets
 
@@ -71,3 +72,35 @@ def test_bad_input_is_named(mnist, tmp_path):
         load_digits("mnist", 60, 30, data_dir=mnist)
     with pytest.raises(FileNotFoundError, match=r"data_dir must hold train-images"):
         load_digits("mnist", data_dir=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "raised, kind",
+    [(ConnectionError("no route to host"), FileNotFoundError), (ValueError("hash"), ValueError)],
+)
+def test_a_failed_download_points_to_data_dir(raised, kind, monkeypatch):
+    def retrieve(*args, **kwargs):
+        raise raised
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    with pytest.raises(kind, match=rf"cannot get https.*ubyte\.gz, and no data_dir.*{raised}"):
+        load_digits("mnist")
+
+
+def test_a_download_is_read_like_a_folder(mnist, monkeypatch):
+    for path in mnist.glob("t10k*"):
+        path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
+    monkeypatch.setattr(pooch, "retrieve", lambda url, hash, fname: str(mnist / fname))
+    for mine, theirs in zip(
+        load_digits("mnist", 60, 30, rng=0),
+        load_digits("mnist", 60, 30, rng=0, data_dir=mnist),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_cut_file_is_named(mnist):
+    cut = mnist / "train-labels-idx1-ubyte.gz"
+    cut.write_bytes(cut.read_bytes()[:-12])
+    with pytest.raises(ValueError, match=r"train-labels-idx1-ubyte\.gz must be a whole gzip file"):
+        load_digits("mnist", 60, 30, data_dir=mnist)

@@ -108,6 +108,19 @@ def test_minima_are_minima(H):
     torch.testing.assert_close(alone.energy, minima.energy[7:8], rtol=1e-9, atol=0)
 
 
+def test_single_precision_leads_to_the_same_minima():
+    """The same descent in double precision, and Newton steps from there."""
+    glass = SphericalSpinGlass.draw(30, 3, rng=3)
+    start = w = glass.random_points(20, rng=4)
+    for _ in range(500):
+        gradient = glass.gradient(w)
+        going = gradient.norm(dim=-1, keepdim=True) > 0.03 * math.sqrt(30)
+        w = torch.where(going, glass.retract(w - gradient / (4 * math.sqrt(6))), w)
+    assert not going.any()
+    expected = minimize(glass, w, descend_to=0.1).energy
+    torch.testing.assert_close(minimize(glass, start).energy, expected, rtol=0, atol=1e-9)
+
+
 def test_number_of_critical_points_at_size_four():
     """All critical points of each draw, by many searches, against the mean of Kac and Rice."""
     rng = np.random.default_rng(7)
@@ -151,5 +164,5 @@ def test_bad_input_is_named():
             call(glass, w, gradient_norm=0)
         with pytest.raises(ValueError, match=r"max_steps must be in \[1, inf\), got 0"):
             call(glass, w, max_steps=0)
-    with pytest.raises(ValueError, match=r"descend_to must be in \(0, inf\), got -1"):
+    with pytest.raises(ValueError, match=r"descend_to must be in \[1e-3, inf\), got -1"):
         minimize(glass, w, descend_to=-1)

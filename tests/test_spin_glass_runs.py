@@ -1,0 +1,100 @@
+"""The runs of the spin-glass chapter, and the script that stores them."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hessrmt.digits import load_digits
+from hessrmt.spin_glass_runs import anneal_chain, end_losses, minima_of_draw, train_group
+
+BOOK = Path(__file__).resolve().parents[1] / "book"
+
+
+@pytest.fixture
+def images():
+    return load_digits(train=100, test=50, rng=0)
+
+
+@pytest.fixture
+def script(monkeypatch, images):
+    spec = importlib.util.spec_from_file_location("spin_glass_data", BOOK / "spin_glass_data.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "load_digits", lambda rng: images)
+    monkeypatch.setattr(module, "MINIMA", [(3, 8, 2, 3), (4, 5, 1, 2)])
+    monkeypatch.setattr(module, "NETWORKS", [(3, 0, 200, 1), (3, 1, 200, 1)])
+    monkeypatch.setattr(module, "INDEX", [(3, 2)])
+    monkeypatch.setattr(module, "ANNEALING", [(3, 2, 2)])
+    return module
+
+
+def read(path):
+    return np.genfromtxt(path, delimiter=",", names=True)
+
+
+def test_a_stopped_script_continues_and_makes_the_same_rows(script, tmp_path, monkeypatch):
+    with monkeypatch.context() as stopped:
+        stopped.setattr(script, "MINIMA", [(3, 8, 1, 3)])
+        script.fill("minima", tmp_path)
+    path = tmp_path / "spin_glass_minima.csv"
+    before = path.read_text()
+    script.fill("minima", tmp_path)
+    assert path.read_text().startswith(before)
+    rows = read(path)
+    assert rows["draw"].tolist() == [0, 0, 0, 1, 1, 1, 0, 0]
+    expected = [minima_of_draw(3, 8, draw, 3).energy for draw in (0, 1)]
+    expected.append(minima_of_draw(4, 5, 0, 2).energy)
+    np.testing.assert_allclose(rows["energy"], np.concatenate(expected), atol=1e-6)
+    done = path.stat().st_mtime_ns
+    script.fill("minima", tmp_path)
+    assert path.stat().st_mtime_ns == done
+
+
+def test_every_table_is_made_with_its_provenance(script, images, tmp_path):
+    rows = {}
+    for name, table in script.TABLES.items():
+        script.fill(name, tmp_path)
+        rows[name] = read(tmp_path / f"spin_glass_{name}.csv")
+        assert ",".join(rows[name].dtype.names) == table.columns
+        record = json.loads((tmp_path / f"spin_glass_{name}.json").read_text())
+        assert record["command"].split()[-1] == name
+    assert rows["networks"].size == 50
+    train, test, _ = end_losses(train_group(images, 3, 0, scaled=True), images)
+    scaled = rows["networks"][rows["networks"]["scaled"] == 1]
+    np.testing.assert_allclose(scaled["train"], train, atol=1e-3)
+    np.testing.assert_allclose(scaled["test"], test, atol=1e-3)
+    total = sum(rows["index"][name] for name in ("negative", "zero", "positive"))
+    assert total.tolist() == [330, 330]
+    losses = [float(end_losses(anneal_chain(images, 3, 2, k), images)[0]) for k in (0, 1)]
+    np.testing.assert_allclose(rows["annealing"]["train"], losses, atol=1e-3)
+
+
+def test_a_table_of_other_columns_is_refused(script, tmp_path):
+    (tmp_path / "spin_glass_index.csv").write_text("hidden,negative\n")
+    with pytest.raises(SystemExit, match=r"spin_glass_index\.csv must have the columns hidden,neg"):
+        script.fill("index", tmp_path)
+
+
+def test_scaled_weights_have_the_variance_of_their_fan_in(monkeypatch, images):
+    """Var W = 1/(3 fan-in): uniform in [-1, 1] has 1/3."""
+    monkeypatch.setattr("hessrmt.spin_glass_runs.train_classifiers", lambda nets, *_, **__: nets)
+    for scaled, factors in ((False, (1, 1)), (True, (100, 50))):
+        nets = train_group(images, 50, 0, scaled=scaled)
+        for W, factor in zip(nets, factors, strict=True):
+            # 12,500 numbers or more; the variance of W^2 is 4/45
+            bound = 4 * np.sqrt(4 / 45 / W.numel()) * 3
+            assert abs(3 * factor * float(W.double().var()) - 1) < bound
+
+
+def test_bad_input_is_named(images):
+    with pytest.raises(ValueError, match=r"epochs must be one of \[200, 1000\], got 300"):
+        train_group(images, 3, 0, epochs=300)
+    with pytest.raises(ValueError, match=r"group must be in \[0, inf\), got -1"):
+        train_group(images, 3, -1)
+    with pytest.raises(ValueError, match=r"draw must be in \[0, inf\), got -1"):
+        minima_of_draw(3, 10, -1, 2)
+    with pytest.raises(TypeError, match=r"chain must be an integer"):
+        anneal_chain(images, 3, 2, 0.5)
