@@ -31,7 +31,7 @@ from hessrmt.validation import real, real_array
 __all__ = ["DampedInverse", "damped_inverse", "expected_change", "kronecker_damped_inverse"]
 
 Real = NDArray[np.float64]
-_STEPS, _TOLERANCE = 10_000, 1e-8
+_STEPS, _TOLERANCE = 10_000, 1e-10
 
 
 class DampedInverse(NamedTuple):
