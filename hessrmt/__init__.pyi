@@ -12,6 +12,9 @@ from .conditional_laws import smoothed_density as smoothed_density
 from .critical_points import CriticalPoints as CriticalPoints
 from .critical_points import find_critical_points as find_critical_points
 from .critical_points import search_shard as search_shard
+from .damped_steps import damped_inverse as damped_inverse
+from .damped_steps import expected_change as expected_change
+from .damped_steps import kronecker_damped_inverse as kronecker_damped_inverse
 from .datasets import load_images as load_images
 from .descent import descend as descend
 from .ensembles import haar_orthogonal as haar_orthogonal
