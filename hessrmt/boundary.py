@@ -9,12 +9,11 @@ half-plane is there to converge to.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import elementwise
 
+from hessrmt.quantiles import Piece, at_angle, quantiles
 from hessrmt.transforms import RationalTransform
 
 __all__ = ["BoundaryValues"]
@@ -23,15 +22,6 @@ Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
 _NODES = 256  # cells of the table on each support interval; smaller calls do without
-
-
-class _Piece(NamedTuple):
-    """A support interval, or an atom (low == high), and the distribution function around it."""
-
-    low: float
-    high: float
-    cdf_below: float
-    cdf_above: float
 
 
 class BoundaryValues:
@@ -58,7 +48,7 @@ class BoundaryValues:
         angles = np.linspace(0.0, np.pi, _NODES + 1)[1:-1]
         gaps, tables = self._transform.gaps, []
         for i, (low, high) in enumerate(self._support):
-            inner = self._transform.solve(_at_angle(low, high, angles).astype(np.complex128))
+            inner = self._transform.solve(at_angle(low, high, angles).astype(np.complex128))
             tables.append(np.concatenate([[gaps[i].high], inner, [gaps[i + 1].low]]))
         return tables
 
@@ -92,17 +82,17 @@ class BoundaryValues:
     # -- distribution ------------------------------------------------------------------------------
 
     @cached_property
-    def _pieces(self) -> tuple[_Piece, ...]:
+    def _pieces(self) -> tuple[Piece, ...]:
         """Support intervals and atoms, from left to right."""
         gaps, (place, mass) = self._transform.gaps, self._transform.atom
         pieces = []
         for i, gap in enumerate(gaps):
             below = gap.cdf_below
             if mass > 0 and gap.low < 0 < gap.high:
-                pieces.append(_Piece(place, place, below, below + mass))
+                pieces.append(Piece(place, place, below, below + mass))
                 below += mass
             if i < len(self._support):
-                pieces.append(_Piece(*self._support[i], below, gaps[i + 1].cdf_below))
+                pieces.append(Piece(*self._support[i], below, gaps[i + 1].cdf_below))
         return (*pieces[:-1], pieces[-1]._replace(cdf_above=1.0))  # no rounding in the total
 
     def cdf(self, x: Real) -> Real:
@@ -120,32 +110,4 @@ class BoundaryValues:
 
     def ppf(self, q: Real) -> Real:
         """The least x with cdf(x) >= q; the lower end of the law for q = 0."""
-        x = np.full(q.shape, self._pieces[0].low)
-        for piece in self._pieces:
-            chosen = (q > piece.cdf_below) & (q <= piece.cdf_above)
-            if piece.low < piece.high:
-                x[chosen] = self._ppf_inside(piece, q[chosen])
-            else:
-                x[chosen] = piece.low
-        return x
-
-    def _ppf_inside(self, piece: _Piece, q: Real) -> Real:
-        """Invert the distribution function on one support interval, in the nodes' angle."""
-
-        def excess(angle: Real, q: Real) -> Real:
-            return self.cdf(_at_angle(piece.low, piece.high, angle)) - q
-
-        angles = np.linspace(0.0, np.pi, _NODES + 1)
-        cell = np.searchsorted(self.cdf(_at_angle(piece.low, piece.high, angles[1:-1])), q)
-        found = elementwise.find_root(excess, (angles[cell], angles[cell + 1]), args=(q,))
-        return _at_angle(piece.low, piece.high, found.x)
-
-
-def _at_angle(low: float, high: float, angle: Real) -> Real:
-    """The point middle - half cos(angle), without cancellation near either end."""
-    width = high - low
-    return np.where(
-        angle < np.pi / 2,
-        low + width * np.sin(angle / 2) ** 2,
-        high - width * np.cos(angle / 2) ** 2,
-    )
+        return quantiles(q, self._pieces, self.cdf)

@@ -39,11 +39,18 @@ level of rigour (not in the paper), and checked against simulation.
 They are solved by Newton's method, continued from far up in the upper half-plane down to z. On the
 way the solution is recognised by its signs: the imaginary parts of g, of each :math:`s_\lambda`
 and of Q(t) are negative, as those of a resolvent and of self-energies are.
+
+The components :math:`r_\lambda` have edges in lambda, and if :math:`\phi \ge 1` or without a
+nonlinearity only lambda of the size of z matter as z tends to 0. But :math:`z - \lambda Q` stays in
+the upper half-plane, and :math:`r_\lambda` analytic, if lambda has a negative argument and Q a
+positive real part. There the average over lambda is taken along a path below the real axis, from 0
+to the upper end, with nodes that get dense where lambda is of the size of z. (For :math:`\phi < 1`
+the real part of Q is negative around the gap, and the path is the real axis itself.)
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,12 +64,23 @@ Real: TypeAlias = NDArray[np.float64]
 Complex: TypeAlias = NDArray[np.complex128]
 
 _T_NODES = 48  # averages over t are smooth: more change nothing
-_LAMBDA_NODES = 64  # averages over lambda have a kink where a component's support begins
-_LAMBDA_NODES_LINEAR = 200  # ... and one for every x without a nonlinearity to smooth them
+_LAMBDA_NODES = 64
+_TILT = 0.4  # tangent of half the angle between the path of lambda and the real axis, at 0
 _BATCH = 100_000  # complex numbers in the largest arrays of a pass, which then stay in cache
 _FINE = 1e-7  # height over |z| from which Newton's method reaches the real axis itself
 _TOLERANCE = 1e-7  # of the last step: by then the error is its square, save at an edge
 _SYMMETRIC = np.array([[[1, 0], [0, 0]], [[0, 1], [1, 0]], [[0, 0], [0, 1]]], dtype=np.float64)
+
+
+class _Rule(NamedTuple):
+    """Nodes and weights, both (z, lambda), for averages over the spectrum of W2 W2^T."""
+
+    lam: Complex
+    weight: Complex
+
+    def at(self, index: NDArray[np.int_]) -> _Rule:
+        """The rule of some of the z."""
+        return _Rule(self.lam[index], self.weight[index])
 
 
 class GaussNewtonEquations:
@@ -81,14 +99,12 @@ class GaussNewtonEquations:
     def __init__(self, phi: float, averages: GaussianAverages, sigma2: float) -> None:
         self._ratio = phi / 2  # n/m
         self._linear = averages.slopes.size == 1
-        nodes = _LAMBDA_NODES_LINEAR if self._linear else _LAMBDA_NODES
-        lam, self._lam_weight = _ratio_one_rule(nodes)
-        self._lam = sigma2**2 * lam
-        # The spectrum of C is that of X^T X/n, m by m, times n/m.
-        t, self._t_weight = _marchenko_pastur_rule(1 / self._ratio, _T_NODES)
-        self._t = self._ratio * t
+        self._sigma2 = sigma2
+        self._tilt = _TILT if self._linear or phi >= 1 else 0.0
+        self._t, self._t_weight = _spectrum_of_examples(self._ratio, _T_NODES)
         self._sigma = averages.linear**2 / self._ratio * self._t + averages.nonlinear
         self._slopes, self._slope_weight = averages.slopes, averages.weights
+        self._variance = averages.variance
         self._scale = averages.variance + sigma2**2 * averages.slope_moment(2)
 
     def solve(self, z: Complex) -> Complex:
@@ -100,7 +116,7 @@ class GaussNewtonEquations:
             If Newton's method does not converge at some point, which the message names.
         """
         out = np.empty(z.shape, dtype=np.complex128)
-        step = max(1, _BATCH // (self._lam.size * self._t.size))
+        step = max(1, _BATCH // (_LAMBDA_NODES * self._t.size))
         for i in range(0, z.size, step):
             out[i : i + step] = self._continued(z[i : i + step])
         return out
@@ -110,7 +126,8 @@ class GaussNewtonEquations:
     def _continued(self, z: Complex) -> Complex:
         """Solve along z + i h, the height h falling by a factor that adapts to each point."""
         height = np.maximum(8 * self._scale, 2 * np.abs(z))
-        omega, s, solved = self._top(z + 1j * height)
+        rule = self._rule(z)
+        omega, s, solved = self._top(z + 1j * height, rule)
         _require(solved, z)
         stride = np.full(z.shape, 0.3)  # factor by which the height falls
         active = np.arange(z.size)
@@ -121,6 +138,7 @@ class GaussNewtonEquations:
             target[last] = 0.0
             trial_omega, trial_s, good = self._newton(
                 here + 1j * target,
+                rule.at(active),
                 omega[active],
                 s[active],
                 np.where(last, _TOLERANCE, 1e-5),
@@ -132,43 +150,73 @@ class GaussNewtonEquations:
             stride[active] = np.maximum(stride[active], 0.01)
             _require(stride[active] < 0.99, here)
             active = active[height[active] > 0]
-        return self._resolvent(z, omega, s)[0]
+        return self._resolvent(z, rule, omega, s)[0]
 
-    def _top(self, z: Complex) -> tuple[Complex, Complex, NDArray[np.bool_]]:
+    def _rule(self, z: Complex) -> _Rule:
+        """Rule for the Marchenko-Pastur law of ratio 1, the square of a semicircle, at `z` (k,).
+
+        Gauss-Legendre, with lambda = 4 sigma2^2 sin^2 theta and theta = p - i tilt sin(2p)/2: in p
+        on the real axis, otherwise in u with p = a sinh(u), so that nodes are as dense as 1/theta
+        above a, where lambda is of the size of z.
+        """
+        v, weight = np.polynomial.legendre.leggauss(_LAMBDA_NODES)
+        if self._tilt:
+            a = np.minimum(0.5, np.sqrt(np.abs(z) / self._scale))[:, None]
+            reach = np.arcsinh(np.pi / 2 / a)
+            u = reach * (1 + v) / 2
+            p, dp = a * np.sinh(u), a * np.cosh(u) * reach / 2 * weight
+        else:
+            p = np.tile(np.pi / 4 * (1 + v), (z.size, 1))
+            dp = np.pi / 4 * weight
+        theta = p - 0.5j * self._tilt * np.sin(2 * p)
+        d_theta = (1 - 1j * self._tilt * np.cos(2 * p)) * dp
+        return _Rule(
+            4 * self._sigma2**2 * np.sin(theta) ** 2, 4 / np.pi * np.cos(theta) ** 2 * d_theta
+        )
+
+    def _top(self, z: Complex, rule: _Rule) -> tuple[Complex, Complex, NDArray[np.bool_]]:
         """Solution far from the spectrum, where G is small and omega close to -E d sigma_x."""
         omega = np.zeros((z.size, 3), dtype=np.complex128)  # (11, 12, 22)
         omega[:, 1] = -self._slope_weight @ self._slopes
         variance = self._slope_weight @ (self._slopes + omega[0, 1].real) ** 2
         omega[:, 2] = variance * (self._t_weight @ self._t)
-        s = np.full((z.size, self._lam.size), self._ratio, dtype=np.complex128)
+        s = np.full(rule.lam.shape, self._ratio, dtype=np.complex128)
         tolerance = np.full(z.shape, 1e-6)
-        return self._newton(z, omega, s, tolerance, np.full(z.shape, 30))
+        return self._newton(z, rule, omega, s, tolerance, np.full(z.shape, 30))
 
     def _newton(
-        self, z: Complex, omega: Complex, s: Complex, tolerance: Real, steps: NDArray[np.int_]
+        self,
+        z: Complex,
+        rule: _Rule,
+        omega: Complex,
+        s: Complex,
+        tolerance: Real,
+        steps: NDArray[np.int_],
     ) -> tuple[Complex, Complex, NDArray[np.bool_]]:
         """Newton's method from (omega, s); the last result says where it found the solution."""
         omega, s = omega.copy(), s.copy()
         good = np.zeros(z.shape, dtype=np.bool_)
         active = np.arange(z.size)
         for step in range(int(steps.max())):
-            d_omega, d_s = self._step(z[active], omega[active], s[active])
+            d_omega, d_s = self._step(z[active], rule.at(active), omega[active], s[active])
             omega[active] += d_omega
             s[active] += d_s
             error = np.maximum(
                 np.abs(d_omega).max(axis=1) / (1 + np.abs(omega[active]).max(axis=1)),
-                np.abs(d_s).max(axis=1) / (1 + np.abs(s[active]).max(axis=1)),
+                np.abs(d_s / s[active]).max(axis=1),
             )
             good[active] = error < tolerance[active]
             active = active[~good[active] & np.isfinite(error) & (step + 1 < steps[active])]
             if not active.size:
                 break
         found = np.flatnonzero(good)
-        good[found] = self._is_physical(z[found], omega[found], s[found])
+        good[found] = self._is_physical(z[found], rule.at(found), omega[found], s[found])
         return omega, s, good
 
-    def _is_physical(self, z: Complex, omega: Complex, s: Complex) -> NDArray[np.bool_]:
-        g, Q = self._resolvent(z, omega, s)
+    def _is_physical(
+        self, z: Complex, rule: _Rule, omega: Complex, s: Complex
+    ) -> NDArray[np.bool_]:
+        g, Q = self._resolvent(z, rule, omega, s)
         slack = 1e-6  # outside the support, on the real axis, imaginary parts are rounding
         return np.asarray(
             (g.imag <= slack * np.abs(g))
@@ -178,30 +226,37 @@ class GaussNewtonEquations:
 
     # -- the equations -----------------------------------------------------------------------------
 
-    def _terms(self, z: Complex, omega: Complex, s: Complex) -> tuple[Complex, Complex, Complex]:
+    def _terms(
+        self, z: Complex, rule: _Rule, omega: Complex, s: Complex
+    ) -> tuple[Complex, Complex, Complex]:
         """c(t) and Q(t), both (z, t), and r (z, lambda, t)."""
         o11, o12, o22 = omega.T[:, :, None]
         c = self._t / (1 - o11 * self._t)
         Q = o22 + o12**2 * c
-        r = 1 / (z[:, None, None] - self._lam[:, None] * Q[:, None] - s[:, :, None] * self._sigma)
+        r = 1 / (z[:, None, None] - rule.lam[:, :, None] * Q[:, None] - s[:, :, None] * self._sigma)
         return c, Q, r
 
-    def _resolvent(self, z: Complex, omega: Complex, s: Complex) -> tuple[Complex, Complex]:
+    def _resolvent(
+        self, z: Complex, rule: _Rule, omega: Complex, s: Complex
+    ) -> tuple[Complex, Complex]:
         """The Stieltjes transform of K, and Q(t)."""
-        _, Q, r = self._terms(z, omega, s)
-        return (r @ self._t_weight) @ self._lam_weight, Q
+        if self._linear:
+            of_component = self._linear_averages(z, rule, s)[0]
+            return np.sum(of_component * rule.weight, axis=1), np.zeros((z.size, 1), complex)
+        _, Q, r = self._terms(z, rule, omega, s)
+        return np.einsum("zl,zl->z", r @ self._t_weight, rule.weight), Q
 
-    def _step(self, z: Complex, omega: Complex, s: Complex) -> tuple[Complex, Complex]:
+    def _step(self, z: Complex, rule: _Rule, omega: Complex, s: Complex) -> tuple[Complex, Complex]:
         """One Newton step for omega (z, 3) and s (z, lambda).
 
         Each s_lambda is tied to omega alone, so its step is ``at_rest + along @ d_omega``, and
         three equations in three unknowns remain.
         """
-        c, _, r = self._terms(z, omega, s)
         if self._linear:  # omega = -d sigma_x: what remains is one sample covariance per lambda
-            rest = 1 - r @ (self._t_weight * self._sigma)
-            slope = rest - s * ((r * r) @ (self._t_weight * self._sigma**2))
-            return np.zeros_like(omega), (self._ratio - s * rest) / slope
+            first, second = self._linear_averages(z, rule, s)[1:]
+            rest = 1 - first
+            return np.zeros_like(omega), (self._ratio - s * rest) / (rest - s * second)
+        c, _, r = self._terms(z, rule, omega, s)
         o12 = omega[:, 1]
         # Averages over t of powers of c and Sigma with r and r^2, all as two matrix products.
         powers = self._t_weight * c[:, None, :] ** np.arange(5)[:, None]  # (z, 5, t)
@@ -210,9 +265,9 @@ class GaussNewtonEquations:
         second = (r * r) @ np.concatenate(
             [powers, powers[:, :3] * self._sigma, sigma * self._sigma], axis=1
         ).mT
-        weight = self._lam_weight * self._lam
-        once = np.einsum("l,zlj->jz", weight, first[:, :, :4])  # tau[c^j Pi]
-        twice = np.einsum("l,zlj->jz", weight * self._lam, second[:, :, :5])
+        weight = rule.weight * rule.lam
+        once = np.einsum("zl,zlj->jz", weight, first[:, :, :4])  # tau[c^j Pi]
+        twice = np.einsum("zl,zlj->jz", weight * rule.lam, second[:, :, :5])
         with_sigma = second[:, :, 5:8]
         direction = np.stack([o12**2, 2 * o12, np.ones_like(o12)])  # dQ/d omega is this times c^j
 
@@ -220,10 +275,10 @@ class GaussNewtonEquations:
         rest = 1 - first[:, :, 4]
         slope = rest - s * second[:, :, 8]
         at_rest = (self._ratio - s * rest) / slope
-        along = (s * self._lam / slope)[:, :, None] * with_sigma[:, :, ::-1] * direction.T[:, None]
+        along = (s * rule.lam / slope)[:, :, None] * with_sigma[:, :, ::-1] * direction.T[:, None]
 
         # d tau[c^j Pi] at fixed c: by omega directly, and through s.
-        through_s = weight[:, None] * with_sigma
+        through_s = weight[:, :, None] * with_sigma
         d_pi = np.einsum("zlj,zlk->zjk", through_s, along)
         d_pi += np.stack([np.stack([direction[k] * twice[j + 2 - k] for k in range(3)], axis=1)
                           for j in range(3)], axis=1)  # fmt: skip
@@ -238,6 +293,22 @@ class GaussNewtonEquations:
         dG[:, 1, 1] += once[1]
         d_omega = self._subordination_step(omega, G, dG, factor * pi_at_rest[:, ::-1])
         return d_omega, at_rest + np.einsum("zlk,zk->zl", along, d_omega)
+
+    def _linear_averages(
+        self, z: Complex, rule: _Rule, s: Complex
+    ) -> tuple[Complex, Complex, Complex]:
+        r"""Averages over t, (z, lambda), of r, Sigma r and (Sigma r)^2 if Q is a multiple of t.
+
+        Closed, as those over t/(w - t) are for the Marchenko-Pastur law. They are not smooth where
+        1/r vanishes between the eigenvalues 0 and the others, and a rule would be slow.
+        """
+        per_t = self._variance / self._ratio
+        a = self._slopes[0] ** 2 * rule.lam + per_t * s  # 1/r = z - a t
+        w, c = z[:, None] / a, self._ratio
+        root = np.sqrt(w - (1 - np.sqrt(c)) ** 2) * np.sqrt(w - (1 + np.sqrt(c)) ** 2)
+        first = 2 * c / (w - 1 - c + root)  # of t/(w - t)
+        second = first * (w - root) / root  # of its square
+        return (1 + first) / z[:, None], per_t / a * first, (per_t / a) ** 2 * second
 
     def _subordination_step(
         self, omega: Complex, G: Complex, dG: Complex, G_at_rest: Complex
@@ -277,19 +348,21 @@ def _require(good: NDArray[np.bool_], z: Complex) -> None:
         raise RuntimeError(f"the equations of the law of H0 do not converge at z = {z[~good][0]}")
 
 
-def _ratio_one_rule(nodes: int) -> tuple[Real, Real]:
-    """Rule for the Marchenko-Pastur law of ratio 1, the square of a semicircle, in its angle.
+def _spectrum_of_examples(ratio: float, nodes: int) -> tuple[Real, Real]:
+    """Rule for the spectrum of C = X^T X/m with X n by m, ratio = n/m, its atom at 0 apart.
 
-    Gauss-Legendre rather than the law's own Gauss rule: that has no nodes for the components next
-    to lambda = 0, which are where the support begins if it reaches down to 0.
+    A Gauss rule for the whole would put a node close to the atom, not on it. Nonzero eigenvalues
+    are those of a Wishart matrix of ratio below 1.
     """
-    v, weight = np.polynomial.legendre.leggauss(nodes)
-    angle = np.pi * (1 + v) / 4
-    return 4 * np.sin(angle) ** 2, np.cos(angle) ** 2 * weight
+    if ratio > 1:  # m by m, of full rank
+        t, weight = _marchenko_pastur_rule(1 / ratio, nodes)
+        return ratio * t, weight
+    t, weight = _marchenko_pastur_rule(ratio, nodes)
+    return np.append(0.0, t), np.append(1 - ratio, ratio * weight)
 
 
 def _marchenko_pastur_rule(ratio: float, nodes: int) -> tuple[Real, Real]:
-    """Gauss rule for the Marchenko-Pastur law of mean 1, its atom at 0 (ratio > 1) included.
+    """Gauss rule for the Marchenko-Pastur law of mean 1 and ratio <= 1.
 
     Its orthogonal polynomials are Chebyshev's but for the first: their three-term recurrence has
     the coefficients 1, 1 + ratio, 1 + ratio, ... and ratio, ratio, ... (Golub & Welsch 1969).

@@ -17,7 +17,8 @@ from scipy.fft import dct
 
 from hessrmt.activations import gaussian_averages
 from hessrmt.gauss_newton_equations import GaussNewtonEquations
-from hessrmt.validation import complex_array, real, real_array
+from hessrmt.quantiles import Piece, quantiles
+from hessrmt.validation import complex_array, integer, real, real_array
 
 __all__ = ["GaussNewtonLaw"]
 
@@ -31,7 +32,7 @@ _CDF_NODES = 192
 _MASS_ERROR = 1e-3
 
 
-class _Piece(NamedTuple):
+class _Interval(NamedTuple):
     """A support interval, with the cosine series of density times dx/dangle."""
 
     low: float
@@ -106,12 +107,14 @@ class GaussNewtonLaw:
     null directions of vanishing fraction: n for ReLU, one for the scale of each unit. For a linear
     network they are half of all, an atom.
 
-    The law is not algebraic: it averages classically over the spectrum of W2 W2^T, on 64 nodes. The
-    density has a weak kink where the part from an eigenvalue 0 begins or ends: it is within 1e-5
-    elsewhere, within 3e-3 there for 1/8 <= phi <= 1, 1e-2 in the whole domain. Without a
-    nonlinearity, every x has such a kink (200 nodes): 2e-3 above a tenth, and no more than a guide
-    below a hundredth, of the mean. For 1 < phi < 2 the density of ReLU and tanh networks grows like
-    1/sqrt(x) towards 0 and is a guide below a thousandth of the mean; `cdf` may then refuse.
+    The law is not algebraic: it averages classically over the spectrum of W2 W2^T, on 64 nodes.
+    For phi < 1 the density has a weak kink where the part from an eigenvalue 0 begins or ends: it
+    is within 1e-5 elsewhere, within 1e-2 there. For phi >= 1, and without a nonlinearity, the nodes
+    are complex and it is within 3e-4 down to 1e-9 of the mean.
+
+    At 0 the density of ReLU and tanh networks diverges, like :math:`x^{-1/2}` for 1 < phi < 2 and,
+    as is seen but not derived, like :math:`x^{-3/4}` at phi = 1; at phi = 2 it is finite. In linear
+    networks it is finite for phi < 2 and diverges at phi = 2. Otherwise there is a gap.
 
     Derived by free probability, with three steps that are asymptotic and not proved here; see
     `hessrmt.gauss_newton_equations`. Simulated networks come nearer to it in proportion to 1/n.
@@ -154,6 +157,17 @@ class GaussNewtonLaw:
         mixed = c * v * d2 + (a.linear * d1) ** 2
         first_layer = (1 + c) * d2**2 + c * d4 + d1**4
         return second_layer / 2 + s * mixed + s**2 * first_layer / 2 - self.mean() ** 2
+
+    def moment(self, k: int) -> float:
+        r"""The k-th moment, :math:`\frac1{2\pi i}\oint z^kG\,dz` around the spectrum.
+
+        Within 1e-6; the first two are exact in `mean` and `var`. `k` is >= 0.
+        """
+        k = integer("k", k, "[0, inf)")
+        top, points = self._support[-1][1], 64 + k
+        turn = np.exp(2j * np.pi * (np.arange(points) + 0.5) / points)
+        z = top * (0.5 + turn)
+        return float(np.mean(z**k * self.stieltjes(z) * top * turn).real)
 
     def atoms(self) -> tuple[tuple[float, float], ...]:
         r"""Point masses ``((location, mass), ...)``: at 0, where the Jacobian lacks rank.
@@ -203,7 +217,7 @@ class GaussNewtonLaw:
         Returns
         -------
         ndarray of float64, the shape of `x`
-            0 off the support, and for x <= 0 (at 0 itself the density may diverge).
+            0 off the support and for x <= 0, but infinite at 0 if it diverges there.
 
         Raises
         ------
@@ -216,6 +230,8 @@ class GaussNewtonLaw:
         density = np.zeros(x.shape)
         positive = x > 0
         density[positive] = self._density(x[positive])
+        if self._diverges:
+            density[x == 0] = np.inf
         return density[()]
 
     def cdf(self, x: ArrayLike) -> Real:
@@ -242,9 +258,28 @@ class GaussNewtonLaw:
         """
         x = real_array("x", x)
         continuous = 1 - self._atom_mass
-        mass = sum((piece.mass_below(x) for piece in self._pieces), start=np.zeros(x.shape))
+        mass = sum(
+            (interval.mass_below(x) for interval in self._intervals), start=np.zeros(x.shape)
+        )
         mass = np.where(x < 0, 0.0, self._atom_mass + mass * (continuous / self._found_mass))
         return np.asarray(np.clip(mass, 0.0, 1.0))[()]
+
+    def ppf(self, q: ArrayLike) -> Real:
+        """Quantile function: the least x with ``cdf(x) >= q``; ``ppf(0)`` is the lower end.
+
+        Errors are those of `cdf`; `q` outside [0, 1] is a `ValueError`.
+        """
+        q = real_array("q", q, "[0, 1]")
+        ends = [(i.low, i.high) for i in self._intervals]
+        below = self.cdf(np.array([low for low, _ in ends]))
+        above = np.append(self.cdf(np.array([low for low, _ in ends[1:]])), 1.0)
+        pieces = [Piece(place, place, 0.0, mass) for place, mass in self.atoms()]
+        pieces += [Piece(*end, a, b) for end, a, b in zip(ends, below, above, strict=True)]
+        return quantiles(q, pieces, self.cdf)[()]
+
+    def rvs(self, size: int | tuple[int, ...] = 1, rng: Any = None) -> Real:
+        """Independent draws by inversion; `rng` is a seed, a `numpy.random.Generator` or None."""
+        return self.ppf(np.random.default_rng(rng).random(size))
 
     def support(self) -> tuple[tuple[float, float], ...]:
         """Intervals ``((lo, hi), ...)`` of positive density, ascending; atoms are not included.
@@ -283,14 +318,15 @@ class GaussNewtonLaw:
         return 1 - self._rank / 2
 
     @property
-    def _reaches_zero(self) -> bool:
-        """Whether small eigenvalues of W2 W2^T bring small ones of H0.
+    def _diverges(self) -> bool:
+        """Whether the density is infinite at 0.
 
-        K is as small as that eigenvalue on the kernel of A, which there is for phi < 2; if K has
-        full rank these are not null directions. In a linear network the same holds on the range
-        of J, as the spectrum of W1^T W1 reaches 0, too.
+        On the kernel of A, which there is for phi < 2, K is as small as the eigenvalue of W2 W2^T,
+        whose density diverges. If K has full rank these are not null directions.
         """
-        return self.phi <= 2 and (self._linear or self._rank >= 2 / self.phi)
+        if self._linear:
+            return self.phi == 2
+        return 1 <= self.phi < 2 and self._rank >= 2 / self.phi
 
     def _density(self, x: Real) -> Real:
         g = self._equations.solve(x.astype(np.complex128))
@@ -303,8 +339,6 @@ class GaussNewtonLaw:
     def _support(self) -> tuple[tuple[float, float], ...]:
         grid = self.mean() * _GRID
         positive = self._is_positive(grid)
-        if self._reaches_zero:  # which the nodes for W2 W2^T, down to some smallest one, do not
-            positive[: np.flatnonzero(positive)[-1]] = True
         if positive[-1]:
             raise RuntimeError(f"the law of H0 has no upper edge below {grid[-1]:.6g}")
         change = np.flatnonzero(positive[1:] != positive[:-1])
@@ -324,20 +358,20 @@ class GaussNewtonLaw:
         return tuple(zip(edges[::2], edges[1::2], strict=True))
 
     @cached_property
-    def _pieces(self) -> tuple[_Piece, ...]:
+    def _intervals(self) -> tuple[_Interval, ...]:
         angle = (np.arange(_CDF_NODES) + 0.5) * np.pi / _CDF_NODES
-        pieces = []
+        intervals = []
         for low, high in self._support:
-            piece = _Piece(low, high, np.empty(0))
-            values = self._density(piece.x(angle)) * piece.slope(angle)
+            interval = _Interval(low, high, np.empty(0))
+            values = self._density(interval.x(angle)) * interval.slope(angle)
             series = dct(values, type=2) / _CDF_NODES
             series[0] /= 2
-            pieces.append(piece._replace(series=series))
-        return tuple(pieces)
+            intervals.append(interval._replace(series=series))
+        return tuple(intervals)
 
     @cached_property
     def _found_mass(self) -> float:
-        found = float(sum(np.pi * piece.series[0] for piece in self._pieces))
+        found = float(sum(np.pi * interval.series[0] for interval in self._intervals))
         if abs(found + self._atom_mass - 1) > _MASS_ERROR:
             raise RuntimeError(
                 f"the density of {self!r} and its atoms integrate to "

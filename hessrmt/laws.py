@@ -260,22 +260,6 @@ class SpectralLaw:
         """Independent draws by inversion; `rng` is a seed, a `numpy.random.Generator` or None."""
         return self.ppf(np.random.default_rng(rng).random(size))
 
-    @cached_property
-    def _pieces(self) -> tuple[tuple[float, float, float, float], ...]:
-        """Support intervals and atoms from left to right, as (low, high, cdf below, cdf above)."""
-        gaps, support = self._transform.gaps, self.support()
-        pieces = []
-        for i, gap in enumerate(gaps):
-            below = gap.cdf_below
-            if gap.low < 0 < gap.high:
-                for location, mass in self.atoms():
-                    pieces.append((location, location, below, below + mass))
-                    below += mass
-            if i < len(support):
-                pieces.append((*support[i], below, gaps[i + 1].cdf_below))
-        low, high, below, _ = pieces[-1]
-        return (*pieces[:-1], (low, high, below, 1.0))  # no rounding in the total mass
-
 
 class Semicircle(SpectralLaw):
     r"""Wigner's semicircle of standard deviation `sigma` (paper, section 3).
