@@ -112,9 +112,9 @@ class GaussNewtonLaw:
     is within 1e-5 elsewhere, within 1e-2 there. For phi >= 1, and without a nonlinearity, the nodes
     are complex and it is within 3e-4 down to 1e-9 of the mean.
 
-    At 0 the density of ReLU and tanh networks diverges, like :math:`x^{-1/2}` for 1 < phi < 2 and,
-    as is seen but not derived, like :math:`x^{-3/4}` at phi = 1; at phi = 2 it is finite. In linear
-    networks it is finite for phi < 2 and diverges at phi = 2. Otherwise there is a gap.
+    At 0 the density of ReLU and tanh networks diverges, like :math:`x^{-1/2}` for 1 < phi < 2 and
+    faster at phi = 1 (the exponent seen is near -3/4); at phi = 2 it is finite. In linear networks
+    it is finite for phi < 2 and diverges at phi = 2. Otherwise there is a gap.
 
     Derived by free probability, with three steps that are asymptotic and not proved here; see
     `hessrmt.gauss_newton_equations`. Simulated networks come nearer to it in proportion to 1/n.
