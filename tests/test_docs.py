@@ -101,3 +101,15 @@ def test_chapters_named_on_the_pages_exist():
     }
     for name in named:
         find_chapter(name, ROOT)
+
+
+def test_every_chapter_can_set_itself_up_on_colab():
+    url = re.search(r"^  url: (\S+)$", (ROOT / "_config.yml").read_text(encoding="utf-8"), re.M)[1]
+    for page in PAGES:
+        if page.suffix == ".ipynb":
+            cells = json.loads(page.read_text(encoding="utf-8"))["cells"]
+            first = next(cell for cell in cells if cell["cell_type"] == "code")
+            source = "".join(first["source"])
+            assert 'if "google.colab" in sys.modules:' in source, page
+            assert f'"{url}"' in source, page
+            assert "remove-cell" in first["metadata"]["tags"], page
