@@ -68,7 +68,7 @@ pdf: $(STAMP)
 
 # After make book. Needs node's npm, and a Chromium: that of the system, or one named by CHROMIUM.
 check-pages: .venv-pages/.stamp
-	.venv-pages/bin/python tests/check_pages.py --axe .venv-pages/node_modules/axe-core/axe.min.js
+	.venv-pages/bin/python book/check_pages.py --axe .venv-pages/node_modules/axe-core/axe.min.js
 
 .venv-pages/.stamp:
 	$(PYTHON) -m venv .venv-pages
