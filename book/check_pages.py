@@ -25,7 +25,7 @@ CONTEXT = {"exclude": [["mjx-container > svg"]]}
 
 def pages(html: Path) -> list[Path]:
     """All pages of the book; not those that Sphinx makes of modules and indices."""
-    return sorted(p for p in html.rglob("*.html") if p.parent.name in ("book", html.name))
+    return sorted((html / "book").glob("*.html"))
 
 
 def violations(page: Page, axe: str) -> Iterator[str]:
