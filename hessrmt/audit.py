@@ -15,9 +15,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["VERDICTS", "AuditRow", "Finding", "Findings", "audit", "verdict"]
-
-VERDICTS = ("reproduced", "corrected", "refuted", "open")
+__all__ = ["AuditRow", "Finding", "Findings", "audit", "verdict"]
 
 _KEY = "hessrmt-findings"  # of an output's metadata, where they are kept
 _WORDS = {True: "holds", False: "does not hold", None: "undecided"}
