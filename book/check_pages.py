@@ -49,6 +49,19 @@ def sliders(page: Page) -> Iterator[str]:
             yield f"slider {k} does not move by the keyboard"
 
 
+WRONG_FORMULAS = "document.querySelectorAll('mjx-merror, [data-mml-node=merror]').length"
+WIDE_FORMULAS = """[...document.querySelectorAll("mjx-container[display=true]")]
+  .filter((formula) => formula.scrollWidth > formula.clientWidth + 1).length"""
+
+
+def formulas(page: Page) -> Iterator[str]:
+    """Formulas that MathJax refuses, and those that are cut on a wide screen."""
+    if count := page.evaluate(WRONG_FORMULAS):
+        yield f"{count} formulas are not typeset"
+    if count := page.evaluate(WIDE_FORMULAS):
+        yield f"{count} formulas are wider than the column"
+
+
 def problems(page: Page, path: Path, axe: str) -> Iterator[str]:
     """Everything wrong with a page."""
     for scheme in ("light", "dark"):
@@ -61,6 +74,7 @@ def problems(page: Page, path: Path, axe: str) -> Iterator[str]:
         if theme != scheme:
             yield f"{scheme}: the page is {theme}"
         yield from (f"{scheme}: {text}" for text in violations(page, axe))
+    yield from formulas(page)
     yield from sliders(page)
     page.set_viewport_size(PHONE)
     page.reload()

@@ -164,7 +164,8 @@ def subordination(
 ) -> Complex:
     r"""The function :math:`\omega` with :math:`(z - A - sX)^{-1} \approx (\omega(z) - A)^{-1}`.
 
-    .. math:: z = \omega + s R(s\,G_A(\omega)), \qquad G_{A+sX}(z) = G_A(\omega(z)) .
+    .. math:: &z = \omega + s R(s\,G_A(\omega)), \\
+              &G_{A+sX}(z) = G_A(\omega(z)) .
 
     At z = -d below the spectrum :math:`-\omega(-d)` is the *effective damping* of an inverse that
     is damped by d: the mean of :math:`(A + sX + d)^{-1}` is :math:`(A - \omega(-d))^{-1}`.

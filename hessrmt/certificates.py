@@ -10,8 +10,10 @@ critical point is not degenerate and has the index computed at theta.
 :math:`(U_1,U_2)` of norms c and s, :math:`c^2+s^2=1`, with :math:`Z=U_1x`,
 
 .. math::
-   m\,D^3L = 3\langle DE, D^2E\rangle + \langle E, D^3E\rangle,\quad
-   DE = U_2h+W_2(f'Z),\; D^2E = 2U_2(f'Z)+W_2(f''Z^2),\; D^3E = 3U_2(f''Z^2)+W_2(f'''Z^3),
+   m\,D^3L &= 3\langle DE, D^2E\rangle + \langle E, D^3E\rangle, \\
+   DE &= U_2h+W_2(f'Z), \\
+   D^2E &= 2U_2(f'Z)+W_2(f''Z^2), \\
+   D^3E &= 3U_2(f''Z^2)+W_2(f'''Z^3),
 
 and :math:`\|Z\|_F\le c\|x\|`, :math:`\max|Z|\le c\max_\mu|x_\mu|`, :math:`|f'|\le1`,
 :math:`|f''|\le F_2`, :math:`|f'''|\le F_3` (tanh: :math:`4/3\sqrt3` and 2; linear: 0). A symmetric

@@ -15,13 +15,12 @@ in :math:`\begin{pmatrix} z - H_1 & J/\sqrt m \\ J^T/\sqrt m & 1 \end{pmatrix}`.
 :math:`G_a` (W1 by W1), :math:`G_b` (units, for each output) and :math:`G_y` (examples),
 
 .. math::
-   G_a^{-1} &= z - \big(\delta_{kk'} \sigma_2^2 F_kG_yF_k^T\big)
-              - \epsilon\phi\,\big(G_{b,kk'} F_kF_{k'}^T\big),
-
+   G_a^{-1} &= z - \big(\delta_{kk'} \sigma_2^2 F_kG_yF_k^T\big) \\
+            &\quad - \epsilon\phi\,\big(G_{b,kk'} F_kF_{k'}^T\big), \\
    \begin{pmatrix} G_b & \cdot \\ \cdot & G_y \end{pmatrix} &=
-   \begin{pmatrix} z - S_b & -A/\sqrt m \\ -A^T/\sqrt m & 1 - S_y \end{pmatrix}^{-1}, \qquad
-   \begin{aligned} S_{b,kk'} &= \tfrac{2\epsilon}m \operatorname{tr}(G_{a,kk'}F_{k'}F_k^T), \\
-   S_y &= \tfrac{\sigma_2^2}n \textstyle\sum_k F_k^TG_{a,kk}F_k . \end{aligned}
+   \begin{pmatrix} z - S_b & -A/\sqrt m \\ -A^T/\sqrt m & 1 - S_y \end{pmatrix}^{-1}, \\
+   S_{b,kk'} &= \tfrac{2\epsilon}m \operatorname{tr}(G_{a,kk'}F_{k'}F_k^T), \\
+   S_y &= \tfrac{\sigma_2^2}n \textstyle\sum_k F_k^TG_{a,kk}F_k .
 
 Neither is in the paper. They are derived at a physicist's level of rigour (pairings that cross cost
 1/n) and checked against simulation; averaging the second over X and W1 is open, as is tanh, whose
@@ -61,8 +60,8 @@ def conditional_gauss_newton_stieltjes(
 ) -> Complex:
     r"""Stieltjes transform of H0, averaged over W2, for given examples and first layer.
 
-    .. math:: G(z) = \frac1\phi\Big(\frac1m \operatorname{tr} g(z) - \frac{1-\phi}z\Big), \qquad
-              \phi = 2n/m,
+    .. math:: &G(z) = \frac1\phi\Big(\frac1m \operatorname{tr} g(z) - \frac{1-\phi}z\Big), \\
+              &\phi = 2n/m,
 
     with g from the equation of `hessrmt.conditional_laws`, solved by damped iteration from one z to
     the next: neighbours in the flattened `z` should be close.

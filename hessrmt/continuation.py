@@ -143,7 +143,7 @@ class ContinuedTransform(RationalTransform):
 
     @property
     def atom(self) -> tuple[float, float]:
-        """The atom: psi(0) with mass psi'(0), where F = 0 is a physical point off the support."""
+        """The atom, psi(0) with mass psi'(0), where F = 0 is a physical point off the support."""
         place, mass = self._at_zero
         physical = any(gap.low < 0 < gap.high for gap in self.gaps)
         return (place, mass) if physical and mass > 1e-12 else (place, 0.0)

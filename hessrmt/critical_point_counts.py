@@ -4,8 +4,8 @@ Auffinger, Ben Arous & Cerny (2013, section 3) write the mean number over the co
 Kac-Rice formula, in terms of the eigenvalues of one Gaussian orthogonal matrix of size Lambda
 (their N; their p is H). With entries of variance (1 + delta_ij)/(2 Lambda) and a = (H - 2)/(2H),
 
-.. math:: \E\,\#\{L/\Lambda \le u\} = 2\sqrt{\tfrac 2H}\,(H-1)^{\Lambda/2}\;
-          \E \sum_i e^{-a\Lambda\lambda_i^2}\,
+.. math:: \E\,\#\{&L/\Lambda \le u\} = 2\sqrt{\tfrac 2H}\,(H-1)^{\Lambda/2} \\
+          &\E \sum_i e^{-a\Lambda\lambda_i^2}\,
           \mathbf 1\bigl\{\lambda_i \le u\sqrt{H/(2(H-1))}\bigr\}.
 
 The density of the eigenvalues is known for every size, so no limit has to be taken.
@@ -85,11 +85,11 @@ def log_leading_order(u: ArrayLike, H: int, size: int) -> Real:
     :math:`h(v) = |(v-\sqrt2)/(v+\sqrt2)|^{1/4} + |(v+\sqrt2)/(v-\sqrt2)|^{1/4}`,
 
     .. math::
-       \frac{h(v)}{\sqrt{2\pi H\Lambda}}\,
-       \frac{e^{I(u) - \frac v2\sqrt{v^2-2}}}{\frac{H-2}Hv + \sqrt{v^2-2}}\; e^{\Lambda\Theta_H(u)}
-       \quad (u < -E_\infty), \qquad
-       \sqrt{\frac 2H}\,\frac{2H\sqrt{2-v^2}}{\pi(H-2)\,v}\; e^{\Lambda\Theta_H(u)}
-       \quad (-E_\infty < u < 0).
+       &\frac{h(v)}{\sqrt{2\pi H\Lambda}}\,
+       \frac{e^{I(u) - \frac v2\sqrt{v^2-2}}}{\frac{H-2}Hv + \sqrt{v^2-2}}\; e^{\Lambda\Theta_H(u)},
+       && u < -E_\infty, \\
+       &\sqrt{\frac 2H}\,\frac{2H\sqrt{2-v^2}}{\pi(H-2)\,v}\; e^{\Lambda\Theta_H(u)},
+       && -E_\infty < u < 0.
 
     Both fail in a window around :math:`-E_\infty` that shrinks like :math:`\Lambda^{-2/3}`.
 

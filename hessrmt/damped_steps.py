@@ -5,14 +5,14 @@ A. An example that takes part in :math:`H_b` blocks its own way through the reso
 Morrison): its curvature counts as :math:`h_i(1 + Mh_i/b)^{-1}`. With M replaced by its mean m
 where examples have their curvature,
 
-.. math:: \mathbb E\,(H_b + d)^{-1} \approx M = (cA + d)^{-1}, \qquad
-          c = \frac{\sum_i \operatorname{tr} h_i(1 + mh_i/b)^{-1}}{\sum_i\operatorname{tr} h_i},
-          \qquad m = \frac{\operatorname{tr} AM}{\operatorname{tr} A} .
+.. math:: &\mathbb E\,(H_b + d)^{-1} \approx M = (cA + d)^{-1}, \\
+          &c = \frac{\sum_i \operatorname{tr} h_i(1 + mh_i/b)^{-1}}{\sum_i\operatorname{tr} h_i}, \\
+          &m = \frac{\operatorname{tr} AM}{\operatorname{tr} A} .
 
 Adding t B to :math:`H_b` and differentiating at t = 0 gives products of two resolvents,
 
-.. math:: \mathbb E\,(H_b + d)^{-1}B(H_b + d)^{-1} \approx M(B + c'A)M, \qquad
-          c' = \frac{dc}{dt},
+.. math:: &\mathbb E\,(H_b + d)^{-1}B(H_b + d)^{-1} \approx M(B + c'A)M, \\
+          &c' = \frac{dc}{dt},
 
 so that the mean change of a quadratic loss by a damped step is known (`expected_change`). All
 matrices are diagonal in the eigenbasis of A; of B only the diagonal there matters to c'.

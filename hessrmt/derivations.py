@@ -259,9 +259,8 @@ def index_prefactor(model: Model = wishart_plus_wigner_r) -> sp.Expr:
     :math:`v = \partial R/\partial\epsilon` at g. The mass that has crossed 0 is
     :math:`\frac{2}{3\pi}\sqrt{2/|z''|}\,(|v|(\epsilon-\epsilon_c))^{3/2}`, hence
 
-    .. math:: \alpha_0 = \frac{2(3-s)}{3\pi\sqrt s\,(1+s)}, \quad s = \sqrt{1+8\phi},
-              \qquad\text{and}\qquad
-              \alpha_0 = \frac{2(1-\phi)(1+s)}{3\pi\sqrt s\,(1+s+8\phi)}, \quad
+    .. math:: \alpha_0 &= \frac{2(3-s)}{3\pi\sqrt s\,(1+s)}, \quad s = \sqrt{1+8\phi}, \\
+              \alpha_0 &= \frac{2(1-\phi)(1+s)}{3\pi\sqrt s\,(1+s+8\phi)}, \quad
               s = \sqrt{1+16\phi-8\phi^2},
 
     for Wishart + Wigner and Wishart + product Wishart.

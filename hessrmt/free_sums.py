@@ -30,8 +30,8 @@ def free_sum_density(
     With :math:`h(\omega) = 1/G(\omega) - \omega` of each spectrum, the subordination functions
     solve (Belinschi & Bercovici 2007, J. Anal. Math. 101)
 
-    .. math:: \omega_1 = z + h_B(\omega_2), \quad \omega_2 = z + h_A(\omega_1), \qquad
-              1/G_{A \boxplus B}(z) = \omega_1 + \omega_2 - z .
+    .. math:: &\omega_1 = z + h_B(\omega_2), \quad \omega_2 = z + h_A(\omega_1), \\
+              &1/G_{A \boxplus B}(z) = \omega_1 + \omega_2 - z .
 
     The solution in the upper half-plane is unique. Newton steps follow it from large Im z down to
     `eta`; a step that leaves the half-plane is replaced by a fixed-point step.

@@ -4,8 +4,8 @@ A rational function that maps the open lower half-plane into its closure, as the
 freely infinitely divisible law does, has the form (free Lévy-Khintchine representation,
 Bercovici & Voiculescu 1993; the jumps are finitely many because R is rational)
 
-.. math:: R(z) = \gamma + a z + \sum_j \frac{\lambda_j s_j}{1 - s_j z},
-          \qquad a \ge 0,\ \lambda_j > 0,\ s_j \ne 0 \text{ real:}
+.. math:: &R(z) = \gamma + a z + \sum_j \frac{\lambda_j s_j}{1 - s_j z}, \\
+          &a \ge 0,\ \lambda_j > 0,\ s_j \ne 0 \text{ real:}
 
 a shift by :math:`\gamma`, a semicircle of variance :math:`a`, and free Poisson laws of jump size
 :math:`s_j` and rate :math:`\lambda_j`. Everything is computed in :math:`F = 1/G`, the reciprocal
@@ -115,7 +115,7 @@ class FreeTriplet(RationalTransform):
 
     @property
     def atom(self) -> tuple[float, float]:
-        """Place and mass of the one possible atom: at the drift, psi'(0) where positive."""
+        """Place and mass of the one possible atom, the drift and psi'(0) where that is positive."""
         return self.drift, max(0.0, self.defect) if self.variance == 0 else 0.0
 
     @property

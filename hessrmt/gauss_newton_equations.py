@@ -3,7 +3,8 @@ r"""The scalar equations behind the limiting law of H0, and their solution.
 Let the examples X be n by m with normal entries, :math:`\phi = 2n/m`, :math:`A = f(W_1X)`. H0 has
 the non-zero eigenvalues of
 
-.. math:: K = J^TJ/m = I \otimes A^TA/m + \sum_k w_kw_k^T \otimes D_k C D_k, \qquad C = X^TX/m,
+.. math:: &K = J^TJ/m = I \otimes A^TA/m + \sum_k w_kw_k^T \otimes D_k C D_k, \\
+          &C = X^TX/m,
 
 with :math:`w_k` the columns of W2 and :math:`D_k` the diagonal matrix of slopes f' of unit k. Three
 facts close the equations for its Stieltjes transform as n grows:
@@ -25,13 +26,12 @@ lambda, :math:`c(t) = t/(1-\omega_{11}t)`, :math:`Q(t) = \omega_{22} + \omega_{1
 :math:`\Sigma(t) = c_1^2(2/\phi)t + c_*^2`:
 
 .. math::
-   r_\lambda(t) &= \frac1{z - \lambda Q(t) - s_\lambda\Sigma(t)}, \qquad
-   s_\lambda = \frac{\phi/2}{1 - \tau[\Sigma r_\lambda]}, \qquad
-   \Pi = \langle\lambda r_\lambda\rangle,
-
+   r_\lambda(t) &= \frac1{z - \lambda Q(t) - s_\lambda\Sigma(t)}, \\
+   s_\lambda &= \frac{\phi/2}{1 - \tau[\Sigma r_\lambda]}, \quad
+   \Pi = \langle\lambda r_\lambda\rangle, \\
    G &= \begin{pmatrix} \tau c + \omega_{12}^2\,\tau[c^2\Pi] & \omega_{12}\,\tau[c\,\Pi] \\
-        \omega_{12}\,\tau[c\,\Pi] & \tau\Pi \end{pmatrix}, \qquad
-   E_d\big[(d\,\sigma_x + G^{-1} + \omega)^{-1}\big] = G,
+        \omega_{12}\,\tau[c\,\Pi] & \tau\Pi \end{pmatrix}, \\
+   G &= E_d\big[(d\,\sigma_x + G^{-1} + \omega)^{-1}\big],
 
 and :math:`\langle\tau r_\lambda\rangle` is the Stieltjes transform of K. Derived at a physicist's
 level of rigour (not in the paper), and checked against simulation.

@@ -79,9 +79,11 @@ class GaussNewtonLaw:
     W1 has entries N(0, sigma1^2/n), W2 has N(0, sigma2^2/n), the m = 2n/phi examples are N(0, 1);
     n grows at fixed phi. With c = phi/2, d = f' and v = Var f of a preactivation,
 
-    .. math:: E\lambda = \tfrac12(v + \sigma_2^2 Ed^2), \qquad
-       E\lambda^2 = \tfrac12\big[(1+c)v^2 + c_1^4\big] + \sigma_2^2\big[c\,v\,Ed^2 +
-       c_1^2(Ed)^2\big] + \tfrac{\sigma_2^4}2\big[(1+c)(Ed^2)^2 + c\,Ed^4 + (Ed)^4\big].
+    .. math::
+       E\lambda &= \tfrac12(v + \sigma_2^2 Ed^2), \\
+       E\lambda^2 &= \tfrac12\big[(1+c)v^2 + c_1^4\big]
+         + \sigma_2^2\big[c\,v\,Ed^2 + c_1^2(Ed)^2\big] \\
+       &\quad + \tfrac{\sigma_2^4}2\big[(1+c)(Ed^2)^2 + c\,Ed^4 + (Ed)^4\big].
 
     Parameters
     ----------
@@ -294,7 +296,7 @@ class GaussNewtonLaw:
 
     @property
     def gap(self) -> float:
-        """Lower end of the support: the limit of the smallest eigenvalues that are not null."""
+        """Lower end of the support, the limit of the smallest eigenvalues that are not null."""
         return self._support[0][0]
 
     # -- integrals and edges -----------------------------------------------------------------------

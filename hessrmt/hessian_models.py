@@ -183,7 +183,8 @@ class WishartPlusWigner(HessianModel):
     def index_prefactor(self) -> float:
         r"""alpha0 in :math:`\alpha \approx \alpha_0 |(\epsilon-\epsilon_c)/\epsilon_c|^{3/2}`.
 
-        .. math:: \alpha_0 = \frac{2(3-s)}{3\pi\sqrt s\,(1+s)}, \qquad s = \sqrt{1+8\phi},
+        .. math:: &\alpha_0 = \frac{2(3-s)}{3\pi\sqrt s\,(1+s)}, \\
+                  &s = \sqrt{1+8\phi},
 
         which the paper does not print; `hessrmt.derivations.index_prefactor` derives it. Raises
         `ValueError` if phi >= 1.
@@ -196,8 +197,9 @@ class WishartPlusWigner(HessianModel):
     def _positive_index(self, epsilon: Real) -> Real:
         r"""The closed form that the paper leaves out, with G the root at z = 0.
 
-        .. math:: \alpha = 1 + \frac1\pi \operatorname{Im}\Big[\log G
-                  - \frac1\phi\log(1-\phi G) + \epsilon G^2\Big], \qquad \operatorname{Im} G < 0.
+        .. math:: &\alpha = 1 + \frac1\pi \operatorname{Im}\Big[\log G
+                  - \frac1\phi\log(1-\phi G) + \epsilon G^2\Big], \\
+                  &\operatorname{Im} G < 0.
 
         At z = 0 the cubic (18) reads F^3 + (1-phi) F^2 + 2 epsilon F - 2 epsilon phi = 0
         in F = 1/G.
@@ -247,9 +249,9 @@ class WishartPlusProductWishart(HessianModel):
     def critical_energy(self) -> float:
         r"""Equation 32, with :math:`\chi = 1 + 16\phi - 8\phi^2`; 0 for phi >= 1.
 
-        .. math:: \epsilon_c = \sigma^2\,
-                  \frac{27 - 18\chi - \chi^2 + 8\chi^{3/2}}{32\phi(1-\phi)^3}
-                  = \frac{16\sigma^2 (1-\phi)^3 (1+s)}{\phi(3+s)^3}, \qquad s = \sqrt\chi,
+        .. math:: \epsilon_c &= \sigma^2\,
+                  \frac{27 - 18\chi - \chi^2 + 8\chi^{3/2}}{32\phi(1-\phi)^3} \\
+                  &= \frac{16\sigma^2 (1-\phi)^3 (1+s)}{\phi(3+s)^3}, \quad s = \sqrt\chi,
 
         where in the second form nothing cancels as phi tends to 1 or to 0.
         """
@@ -263,8 +265,9 @@ class WishartPlusProductWishart(HessianModel):
     def saturation_energy(self) -> float:
         r"""Energy from which on the index is 1/(2 phi), its largest value; infinite for phi <= 1.
 
-        .. math:: \epsilon_s = \frac{\sigma^2 (2-\phi)(3+s)^3}{4(\phi-1)^3(1+s)}, \qquad
-                  s = \sqrt{1 + 16\phi - 8\phi^2}, \qquad 1 < \phi < 2 .
+        .. math:: &\epsilon_s = \frac{\sigma^2 (2-\phi)(3+s)^3}{4(\phi-1)^3(1+s)}, \\
+                  &s = \sqrt{1 + 16\phi - 8\phi^2}, \\
+                  &1 < \phi < 2 .
 
         For phi > 1 the negative eigenvalues of H1, a fraction 1/(2 phi), are all that H can have.
         From this energy on it has them: an edge of the spectrum passes 0 here, where the
@@ -283,8 +286,8 @@ class WishartPlusProductWishart(HessianModel):
     def index_prefactor(self) -> float:
         r"""alpha0 in :math:`\alpha \approx \alpha_0 |(\epsilon-\epsilon_c)/\epsilon_c|^{3/2}`.
 
-        .. math:: \alpha_0 = \frac{2(1-\phi)(1+s)}{3\pi\sqrt s\,(1+s+8\phi)}, \qquad
-                  s = \sqrt{1 + 16\phi - 8\phi^2},
+        .. math:: &\alpha_0 = \frac{2(1-\phi)(1+s)}{3\pi\sqrt s\,(1+s+8\phi)}, \\
+                  &s = \sqrt{1 + 16\phi - 8\phi^2},
 
         which the paper does not print; `hessrmt.derivations.index_prefactor` derives it. Raises
         `ValueError` if phi >= 1.
@@ -304,9 +307,10 @@ class WishartPlusProductWishart(HessianModel):
     def _positive_index(self, epsilon: Real) -> Real:
         r"""The closed form that the paper leaves out, with G the root at z = 0.
 
-        .. math:: \alpha = 1 + \frac1\pi \operatorname{Im}\Big[\log G
+        .. math:: &\alpha = 1 + \frac1\pi \operatorname{Im}\Big[\log G
                   - \frac1\phi\log(1-\sigma\phi G)
-                  - \frac1{2\phi}\log(2-\epsilon\phi^2G^2)\Big], \qquad \operatorname{Im} G < 0.
+                  - \frac1{2\phi}\log(2-\epsilon\phi^2G^2)\Big], \\
+                  &\operatorname{Im} G < 0.
 
         At z = 0 the quartic (30) has no term in G^4, and reads in F = 1/G
 

@@ -150,7 +150,8 @@ def network_moments(x: ArrayLike, W1: ArrayLike, W2: ArrayLike, epsilon: float) 
 def moment_ratios(moments: ArrayLike) -> tuple[MomentRatio, MomentRatio]:
     r"""Mean mixed moments over products of means: 1 for free variables, if n is large.
 
-    .. math:: \frac{\tau(ABB)}{\tau(A)\tau(BB)}, \qquad \frac{\tau(ABAB)}{\tau(A)^2\tau(BB)}
+    .. math:: &\frac{\tau(ABB)}{\tau(A)\tau(BB)}, \\
+              &\frac{\tau(ABAB)}{\tau(A)^2\tau(BB)}
 
     Parameters
     ----------

@@ -242,8 +242,8 @@ class SpectralLaw:
         Integrating G by parts, with F = 1/G in the upper half-plane and the triplet's
         :math:`\gamma, a, \lambda_j, s_j`,
 
-        .. math:: P(x) = 1 - \frac1\pi \Big[ \arg F + \sum_j \lambda_j \arg(1 - s_j G)
-                  + \operatorname{Im}\big((x-\gamma) G - \tfrac a2 G^2\big) \Big].
+        .. math:: P(x) = 1 - \frac1\pi \Big[& \arg F + \sum_j \lambda_j \arg(1 - s_j G) \\
+                  &+ \operatorname{Im}\big((x-\gamma) G - \tfrac a2 G^2\big) \Big].
         """
         x = real_array("x", x)
         return self._boundary.cdf(x)[()]
@@ -264,8 +264,8 @@ class SpectralLaw:
 class Semicircle(SpectralLaw):
     r"""Wigner's semicircle of standard deviation `sigma` (paper, section 3).
 
-    .. math:: \rho(\lambda) = \frac{\sqrt{4\sigma^2 - \lambda^2}}{2\pi\sigma^2}, \qquad
-              R(z) = \sigma^2 z .
+    .. math:: &\rho(\lambda) = \frac{\sqrt{4\sigma^2 - \lambda^2}}{2\pi\sigma^2}, \\
+              &R(z) = \sigma^2 z .
 
     Parameters
     ----------
@@ -289,9 +289,10 @@ class Semicircle(SpectralLaw):
 class MarchenkoPastur(SpectralLaw):
     r"""Marchenko-Pastur law of X X^T for X of shape n by p (paper, section 3).
 
-    .. math:: \rho(\lambda) = \frac{\sqrt{(\lambda-\lambda_-)(\lambda_+-\lambda)}}
-              {2\pi\lambda\sigma\phi}, \qquad \lambda_\pm = \sigma(1 \pm \sqrt\phi)^2, \qquad
-              R(z) = \frac{\sigma}{1 - \sigma\phi z},
+    .. math:: &\rho(\lambda) = \frac{\sqrt{(\lambda-\lambda_-)(\lambda_+-\lambda)}}
+              {2\pi\lambda\sigma\phi}, \\
+              &\lambda_\pm = \sigma(1 \pm \sqrt\phi)^2, \\
+              &R(z) = \frac{\sigma}{1 - \sigma\phi z},
 
     and an atom of mass 1 - 1/phi at 0 when phi > 1.
 
@@ -301,7 +302,7 @@ class MarchenkoPastur(SpectralLaw):
         Ratio n/p, positive.
     sigma : float
         Mean eigenvalue, positive: entries of X have *variance* sigma/p. (The paper's text says
-        variance sigma^2/p, its formulas mean sigma/p.)
+        variance σ²/p, its formulas mean σ/p.)
 
     Examples
     --------

@@ -179,15 +179,16 @@ class SingleHiddenLayer:
     def hessian_parts(self, theta: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         r"""H0 and H1, both (..., parameters, parameters), in closed form.
 
-        With P the matrix of rows :math:`f'(z_a)\odot x_b`,
+        With :math:`h=f(W_1x)`, :math:`u=W_2^Te` and P the matrix of rows
+        :math:`f'(z_a)\odot x_b`,
 
         .. math::
-           [H_0]_{W_1W_1} &= (W_2^TW_2)_{aa'}\,[PP^T/m]_{ab,a'b'}, &
-           [H_0]_{W_1W_2} &= (W_2)_{ia}\,[Ph^T/m]_{ab,c}, &
-           [H_0]_{W_2W_2} &= \delta_{ii'}\,[hh^T/m]_{cc'},
-
-           [H_1]_{W_1W_1} &= \delta_{aa'}\,[x\,\mathrm{diag}(u_af''(z_a))\,x^T/m]_{bb'}, &
-           [H_1]_{W_1W_2} &= \delta_{ac}\,[Pe^T/m]_{ab,i}, & [H_1]_{W_2W_2} &= 0 .
+           [H_0]_{W_1W_1} &= (W_2^TW_2)_{aa'}\,[PP^T/m]_{ab,a'b'}, \\
+           [H_0]_{W_1W_2} &= (W_2)_{ia}\,[Ph^T/m]_{ab,c}, \\
+           [H_0]_{W_2W_2} &= \delta_{ii'}\,[hh^T/m]_{cc'}, \\
+           [H_1]_{W_1W_1} &= \delta_{aa'}\,[x\,\mathrm{diag}(u_af''(z_a))\,x^T/m]_{bb'}, \\
+           [H_1]_{W_1W_2} &= \delta_{ac}\,[Pe^T/m]_{ab,i}, \\
+           [H_1]_{W_2W_2} &= 0 .
 
         Raises
         ------

@@ -133,9 +133,9 @@ def wigner_surmise_cdf(s: ArrayLike) -> Real:
 def ratio_density(r: ArrayLike) -> Real:
     r"""Density of :math:`\tilde r = \min(r, 1/r)` of neighbouring spacings' ratio r in the GOE.
 
-    .. math:: p(\tilde r) = \frac{27}4\,
-              \frac{\tilde r + \tilde r^2}{(1 + \tilde r + \tilde r^2)^{5/2}}, \qquad
-              0 \le \tilde r \le 1,
+    .. math:: &p(\tilde r) = \frac{27}4\,
+              \frac{\tilde r + \tilde r^2}{(1 + \tilde r + \tilde r^2)^{5/2}}, \\
+              &0 \le \tilde r \le 1,
 
     of mean :math:`4 - 2\sqrt3`; r itself has half of it, on the whole half-line. For independent
     points it is :math:`2/(1 + \tilde r)^2`.

@@ -3,8 +3,9 @@ r"""The spherical spin glass: complexity, layers, and the Hessian at its critica
 Choromanska, Henaff, Mathieu, Ben Arous & LeCun (2015) liken the loss of a network with H - 1
 hidden layers to
 
-.. math:: L(w) = \Lambda^{-(H-1)/2} \sum_{i_1,\dots,i_H} X_{i_1\dots i_H}\, w_{i_1}\cdots w_{i_H},
-          \qquad |w|^2 = \Lambda,
+.. math:: &L(w) = \Lambda^{-(H-1)/2}
+          \sum_{i_1,\dots,i_H} X_{i_1\dots i_H}\, w_{i_1}\cdots w_{i_H}, \\
+          &|w|^2 = \Lambda,
 
 with independent standard normal X. Energies u are per weight, u = L/Lambda. What is known of the
 critical points of L is the work of Auffinger, Ben Arous & Cerny (Communications on Pure and
@@ -58,9 +59,10 @@ def complexity(u: ArrayLike, H: int, k: int | None = None) -> Real:
 
     For all indices together
 
-    .. math:: \Theta_H(u) = \tfrac12\log(H-1) - \frac{(H-2)\min(u,0)^2}{4(H-1)} - I(u), \qquad
-              I(u) = -\frac{u}{E_\infty^2}\sqrt{u^2 - E_\infty^2}
-                     - \log\bigl(-u + \sqrt{u^2 - E_\infty^2}\bigr) + \log E_\infty,
+    .. math::
+       \Theta_H(u) &= \tfrac12\log(H-1) - \frac{(H-2)\min(u,0)^2}{4(H-1)} - I(u), \\
+       I(u) &= -\frac{u}{E_\infty^2}\sqrt{u^2 - E_\infty^2} \\
+       &\quad - \log\bigl(-u + \sqrt{u^2 - E_\infty^2}\bigr) + \log E_\infty,
 
     with I = 0 for :math:`u \ge -E_\infty`; for index `k` there is :math:`(k+1)I` in place of I, and
     above :math:`-E_\infty` the value there, :math:`\frac12\log(H-1) - (H-2)/H`, since nearly no
@@ -173,8 +175,8 @@ def hessian_law(u: float, H: int) -> SpectralLaw:
 def hessian_index(u: ArrayLike, H: int) -> Real:
     r"""Fraction of negative eigenvalues at a critical point of energy `u`.
 
-    .. math:: \alpha(u) = \tfrac12 + \tfrac1\pi\bigl(x\sqrt{1-x^2} + \arcsin x\bigr), \qquad
-              x = u/E_\infty \in [-1, 1],
+    .. math:: &\alpha(u) = \tfrac12 + \tfrac1\pi\bigl(x\sqrt{1-x^2} + \arcsin x\bigr), \\
+              &x = u/E_\infty \in [-1, 1],
 
     the mass of `hessian_law` below zero; 0 for :math:`u \le -E_\infty` and 1 for
     :math:`u \ge E_\infty`.
@@ -203,8 +205,9 @@ def hessian_index(u: ArrayLike, H: int) -> Real:
 def small_hessian_index(u: ArrayLike, H: int) -> Real:
     r"""The 3/2 law next to the threshold, as in equation 20 of Pennington & Bahri (2017).
 
-    .. math:: \alpha(u) \approx \frac{4\sqrt2}{3\pi}
-              \Bigl(\frac{u - u_c}{|u_c|}\Bigr)^{3/2}, \qquad u_c = -E_\infty ,
+    .. math:: &\alpha(u) \approx \frac{4\sqrt2}{3\pi}
+              \Bigl(\frac{u - u_c}{|u_c|}\Bigr)^{3/2}, \\
+              &u_c = -E_\infty ,
 
     with a prefactor that does not depend on H; 0 below the threshold.
 

@@ -49,8 +49,8 @@ class SphericalSpinGlass:
     Points are tensors (..., Lambda) of norm sqrt(Lambda). Gradients and Hessians are Riemannian:
     with P the projector on the tangent space and L homogeneous of degree H,
 
-    .. math:: \operatorname{grad} L = P\nabla L, \qquad
-              \operatorname{Hess} L = P\,\nabla^2 L\,P - \tfrac{H L}{\Lambda}\,P .
+    .. math:: &\operatorname{grad} L = P\nabla L, \\
+              &\operatorname{Hess} L = P\,\nabla^2 L\,P - \tfrac{H L}{\Lambda}\,P .
 
     Examples
     --------

@@ -181,7 +181,7 @@ def choice(name: str, value: Any, domain: str) -> str:
 
 
 def check_parameters(values: Mapping[str, Any], **domains: str) -> None:
-    """Check a chapter's parameters, as its second cell does with ``globals()``.
+    """Check a chapter's parameters, as the cell after them does with ``globals()``.
 
     The kind of check follows from the value: numbers against an interval, strings against
     alternatives, each element of a list like a single value. Whole numbers are accepted where a

@@ -20,11 +20,31 @@ function nameButtons() {
   }
 }
 
+// A formula that is wider than its column is set smaller, down to seven tenths, before it has to scroll.
+function fitFormulas() {
+  for (const formula of document.querySelectorAll("mjx-container[display=true]")) {
+    formula.dataset.size ??= parseFloat(formula.style.fontSize) || 100; // MathJax matches the text
+    formula.style.fontSize = `${formula.dataset.size}%`;
+    const share = formula.clientWidth / formula.scrollWidth;
+    if (share < 1) formula.style.fontSize = `${Math.max(0.7, 0.98 * share) * formula.dataset.size}%`;
+  }
+}
+
+// Colab opens notebooks only.
+function removeDeadButtons() {
+  for (const link of document.querySelectorAll('a[href*="colab.research.google.com"][href$=".md"]')) {
+    (link.closest("li") ?? link).remove();
+  }
+}
+
 document.addEventListener("DOMContentLoaded", nameButtons);
+document.addEventListener("DOMContentLoaded", removeDeadButtons);
 window.addEventListener("load", async () => {
   nameButtons();
   await window.MathJax?.startup?.promise;
   nameButtons();
+  fitFormulas();
+  window.addEventListener("resize", fitFormulas);
   // A formula or a listing that is wider than the page scrolls: give it the focus, to scroll by keys.
   for (const wide of document.querySelectorAll("mjx-container[display=true], pre, .math")) {
     if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
