@@ -24,9 +24,12 @@ function nameButtons() {
 function fitFormulas() {
   for (const formula of document.querySelectorAll("mjx-container[display=true]")) {
     formula.dataset.size ??= parseFloat(formula.style.fontSize) || 100; // MathJax matches the text
-    formula.style.fontSize = `${formula.dataset.size}%`;
-    const share = formula.clientWidth / formula.scrollWidth;
-    if (share < 1) formula.style.fontSize = `${Math.max(0.7, 0.98 * share) * formula.dataset.size}%`;
+    let size = formula.dataset.size;
+    formula.style.fontSize = `${size}%`;
+    for (let tries = 0; tries < 3 && formula.scrollWidth > formula.clientWidth; tries++) {
+      size *= (0.98 * formula.clientWidth) / formula.scrollWidth;
+      formula.style.fontSize = `${Math.max(size, 0.7 * formula.dataset.size)}%`;
+    }
   }
 }
 
