@@ -36,7 +36,7 @@ book: $(STAMP)
 	@echo "Open _build/html/index.html"
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope -o addopts= -o filterwarnings= -p no:cacheprovider --nbval --nbval-current-env \
 	  --nbval-cell-timeout 600 --nbval-sanitize-with tests/nbval_sanitize.cfg book
 

@@ -84,7 +84,7 @@ LAWS = [MarchenkoPastur(4.0), MarchenkoPastur(0.5), Semicircle(1.0)]
 @pytest.mark.parametrize(
     "law, ppf", [(law, law.ppf(LEVELS)) for law in LAWS], ids=["atom", "one-sided", "symmetric"]
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(sample=EIGENVALUES)
 def test_distances_of_a_sample_to_a_law(law, ppf, sample):
     # Oracles: all one-sided limits, one by one; the mean distance of quantiles at equal levels.

@@ -236,7 +236,7 @@ def test_small_index_law_is_the_limit(build, phi):
 
 
 @both
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(phi=st.floats(0.02, 3.0), excess=st.floats(1e-3, 20.0))
 def test_energy_at_index_inverts_the_index(build, phi, excess):
     model = build(phi)
@@ -277,7 +277,7 @@ def test_energy_at_index_zero_is_the_critical_energy(build):
 
 
 @both
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(phi=st.floats(0.02, 4.0))
 def test_index_rises_from_zero_to_its_limit(build, phi):
     """One half, or all that the second matrix has on its negative side."""

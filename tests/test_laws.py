@@ -264,7 +264,7 @@ def test_random_draws_have_the_law():
 positive = st.floats(0.05, 5.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(positive, positive, positive, st.floats(-3, 3), st.integers(1, 6))
 def test_free_cumulants_add_scale_and_shift(phi, sigma, epsilon, c, k):
     a, b = MarchenkoPastur(phi, sigma), ProductWishart(phi, epsilon)
@@ -277,7 +277,7 @@ def test_free_cumulants_add_scale_and_shift(phi, sigma, epsilon, c, k):
     np.testing.assert_allclose((a + b).cdf(x), (b + a).cdf(x), atol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(positive, positive, st.floats(0.2, 3.0), st.floats(-2, 2))
 def test_scaling_and_shifting_move_the_distribution(phi, sigma, c, d):
     law = MarchenkoPastur(phi) + Semicircle(sigma)
@@ -286,7 +286,7 @@ def test_scaling_and_shifting_move_the_distribution(phi, sigma, c, d):
     np.testing.assert_allclose((-law).cdf(-x), 1 - law.cdf(x), atol=1e-10)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(positive, positive)
 def test_semicircles_and_poissons_form_semigroups(a, b):
     both = Semicircle(a) + Semicircle(b)

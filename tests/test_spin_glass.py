@@ -40,7 +40,7 @@ def test_complexity_above_the_threshold(H):
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(2, 30), st.one_of(st.none(), st.integers(0, 8)))
 def test_complexity_is_continuous_and_does_not_fall(H, k):
     E = threshold_energy(H)
