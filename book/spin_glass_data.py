@@ -111,7 +111,8 @@ TABLES = {
     ),
     "index": Table(
         "Hessians of the training loss after 200 epochs, networks of group 0: how many "
-        "eigenvalues are below -0.001, between, above 0.001; the lowest, the highest",
+        "eigenvalues are below -0.001, between, above 0.001; the lowest, the highest; the seconds "
+        "are those of the eigenvalues",
         "hidden,negative,zero,positive,lowest,highest,seconds",
         1,
         lambda: list(INDEX),
@@ -135,12 +136,15 @@ def fill(name: str, folder: Path = DATA) -> None:
         raise SystemExit(f"{path.name} must have the columns {table.columns}, got {lines[0]}")
     there = {tuple(int(field) for field in line.split(",")[: table.keys]) for line in lines[1:]}
     missing = [group for group in table.groups() if group[: table.keys] not in there]
+    if not missing:
+        return
     images = load_digits(rng=0)
     for group in tqdm(missing, desc=name, unit="group", mininterval=10):
         start = ",".join(map(str, group[: table.keys]))
         lines += [f"{start},{row}" for row in table.rows(images, *group)]
         _replace(path, "\n".join(lines) + "\n")
-        _replace(path.with_suffix(".json"), _provenance(name))
+        about = path.with_suffix(".json")
+        _replace(about, _provenance(name, about))
 
 
 def _timed(run: Callable[[], T]) -> tuple[T, float]:
@@ -148,18 +152,23 @@ def _timed(run: Callable[[], T]) -> tuple[T, float]:
     return run(), time.process_time() - begun
 
 
-def _provenance(name: str) -> str:
-    record = {
-        "what": f"{TABLES[name].what}; one row a run, seconds of one core shared by a group's rows",
-        "command": f"python book/spin_glass_data.py {name}",
+def _provenance(name: str, path: Path) -> str:
+    """How a table was made, all its sessions: rows may be added on another day or machine."""
+    session = {
         "date": date.today().isoformat(),
-        "seed": 0,
-        "machine": "one of two shared CPU cores, single-threaded, shared with other programs",
+        "machine": f"{platform.system()} {platform.machine()}, one thread",
         "versions": {
             "python": platform.python_version(),
             "numpy": np.__version__,
             "torch": torch.__version__.split("+")[0],
         },
+    }
+    sessions = json.loads(path.read_text(encoding="utf-8"))["sessions"] if path.exists() else []
+    record = {
+        "what": f"{TABLES[name].what}; seconds of one core, shared by the rows of a group",
+        "command": f"python book/spin_glass_data.py {name}",
+        "seed": 0,
+        "sessions": [*sessions, *([] if session in sessions else [session])],
     }
     return json.dumps(record, indent=1) + "\n"
 

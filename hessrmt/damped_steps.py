@@ -85,7 +85,7 @@ def damped_inverse(
     (0.0, 0.5)
     """
     a, own, batch, d = _inputs(values, examples, batch, damping)
-    added = np.broadcast_to(real_array("added", added), a.shape)
+    added = _added(added, a.shape)
     low, high = 1e-300, 1 / d
 
     def gap(m: float) -> float:
@@ -133,6 +133,8 @@ def kronecker_damped_inverse(
     ------
     TypeError, ValueError
         As in `damped_inverse`.
+    RuntimeError
+        If the iteration for the two factors does not converge.
 
     Examples
     --------
@@ -146,7 +148,7 @@ def kronecker_damped_inverse(
     g, own_g, batch, d = _inputs(*left, batch, damping, named="left")
     a, own_a, _, _ = _inputs(*right, batch, damping, named="right")
     product = np.outer(g, a)
-    added = np.broadcast_to(real_array("added", added), product.shape)
+    added = _added(added, product.shape)
 
     def solve(t: float, row: Real, column: Real) -> tuple[Real, Real]:
         """Factors of the rows and columns, each in the other's presence, for curvature + t B."""
@@ -161,6 +163,9 @@ def kronecker_damped_inverse(
         raise RuntimeError(f"no fixed point at batch {batch:g} and damping {d:g}")
 
     row, column = solve(0.0, np.ones_like(g), np.ones_like(a))
+    if not added.any():
+        c = np.outer(row, column)
+        return DampedInverse(1 / (c * product + d), np.zeros_like(product), c)
     step = 1e-3 * d / max(1e-300, float(np.abs(added).max()))
     up, down = (np.outer(*solve(t, row, column)) for t in (step, -step))
     c, rate = np.outer(row, column), (up - down) / (2 * step)
@@ -184,8 +189,19 @@ def expected_change(inverse: DampedInverse, gradient: ArrayLike, hessian: ArrayL
     Returns
     -------
     float
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arrays of other shapes.
     """
     g, H = real_array("gradient", gradient), real_array("hessian", hessian)
+    size = inverse.mean.size
+    if g.shape != (size,) or H.shape not in ((size,), (size, size)):
+        raise ValueError(
+            f"gradient must have shape ({size},) and hessian that or ({size}, {size}), "
+            f"got {g.shape} and {H.shape}"
+        )
     s = np.ravel(inverse.mean) * g
     curvature = s @ H @ s if H.ndim == 2 else H @ s**2
     return float(-g @ s + (curvature + np.ravel(inverse.response) @ s**2) / 2)
@@ -193,19 +209,26 @@ def expected_change(inverse: DampedInverse, gradient: ArrayLike, hessian: ArrayL
 
 def _shrink(own: Real, m: ArrayLike) -> tuple[Any, Any]:
     """Factor c of the curvature for each m (already over the batch), and its derivative."""
-    if own.size == 0:  # no example has curvature of its own: no noise
+    if not own.any():  # no example has curvature of its own: no noise
         return np.ones_like(m), np.zeros_like(m)
-    seen = own[:, None] if own.ndim == 1 else own
-    x = np.multiply.outer(np.asarray(m), np.ravel(seen))
-    flat = np.ravel(seen)
+    flat = np.ravel(own)
+    x = np.multiply.outer(np.asarray(m), flat)
     return (flat / (1 + x)).sum(-1) / flat.sum(), -((flat / (1 + x)) ** 2).sum(-1) / flat.sum()
+
+
+def _added(added: ArrayLike, shape: tuple[int, ...]) -> Real:
+    found = real_array("added", added)
+    if found.shape not in ((), shape):
+        raise ValueError(f"added must be one number or have shape {shape}, got {found.shape}")
+    return np.broadcast_to(found, shape)
 
 
 def _inputs(
     values: ArrayLike, examples: ArrayLike, batch: float, damping: float, named: str = "values"
 ) -> tuple[Real, Real, float, float]:
     a = real_array(named, values, "[0, inf)")
-    own = real_array("examples", examples, "[0, inf)") if np.size(examples) else np.zeros((1, 0))
+    whose = "examples" if named == "values" else f"examples of {named}"
+    own = real_array(whose, examples, "[0, inf)") if np.size(examples) else np.zeros((1, 0))
     if a.ndim != 1 or not a.sum() > 0:
         raise ValueError(f"{named} must be one row of eigenvalues with a positive sum, got {a!r}")
     return a, own, real("batch", batch, "(0, inf)"), real("damping", damping, "(0, inf)")

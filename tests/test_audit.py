@@ -83,7 +83,8 @@ def test_what_cannot_be_audited(tmp_path, claims):
 def test_every_claim_of_the_book_was_examined():
     rows = audit(BOOK, BOOK / "claims.yml")
     assert [row.claim for row in rows if not row.findings] == []
-    assert all(row.error.count(".") >= 1 for row in rows if row.verdict in ("corrected", "refuted"))
+    wrong = [row for row in rows if row.verdict in ("corrected", "refuted")]
+    assert all(len(row.error) > 20 and row.error.endswith(".") for row in wrong)
     assert not [row.claim for row in rows if row.error and row.verdict in ("reproduced", "open")]
 
 

@@ -48,8 +48,8 @@ def test_gaussian_examples(batch, d):
     assert expected_change(found, g, B) == pytest.approx(np.mean(changes), rel=0.05)
 
 
-@pytest.mark.parametrize("batch, within", [(20, 0.3), (300, 0.05)])
-def test_kronecker_product_of_gaussian_factors(batch, within):
+@pytest.mark.parametrize("batch, mean_within, change_within", [(20, 0.35, 0.2), (300, 0.04, 0.05)])
+def test_kronecker_product_of_gaussian_factors(batch, mean_within, change_within):
     rng = np.random.default_rng(1)
     g, a, d = np.geomspace(0.05, 2, 15), np.linspace(0.2, 2, 20), 0.05
     G = rng.standard_normal(300) * np.sqrt(np.kron(g, a))
@@ -66,8 +66,9 @@ def test_kronecker_product_of_gaussian_factors(batch, within):
     found = kronecker_damped_inverse(*sides, batch, d, np.diag(B).reshape(15, 20))
     mean = np.mean(inverses, axis=0)
     off, noiseless = (np.abs(x / mean - 1).max() for x in (found.mean, 1 / (np.outer(g, a) + d)))
-    assert off < within < 3 * within < 4 * noiseless
-    assert expected_change(found, G, B) == pytest.approx(np.mean(changes), rel=within)
+    assert off < mean_within
+    assert noiseless > 2.5 * mean_within  # what the theory has to explain
+    assert expected_change(found, G, B) == pytest.approx(np.mean(changes), rel=change_within)
 
 
 def test_a_factor_without_noise_leaves_the_plain_formula():
@@ -77,19 +78,31 @@ def test_a_factor_without_noise_leaves_the_plain_formula():
     plain = damped_inverse(g * a, g * own, 30, 0.05, added)
     both = kronecker_damped_inverse(([g], np.zeros((1, 0))), (a, own), 30, 0.05, added[None])
     np.testing.assert_allclose(both.mean[0], plain.mean, rtol=1e-8)
-    np.testing.assert_allclose(both.response[0], plain.response, rtol=1e-4)
+    np.testing.assert_allclose(both.response[0], plain.response, rtol=2e-5)
 
 
 def test_response_is_the_derivative():
-    """Of the mean inverse for curvature + t A, whose examples are (1 + t) h_i in the noise."""
+    """Of the mean inverse when the curvature gains t: B = 1, a shift of the damping."""
     a, own, t = np.linspace(0.1, 2, 12), np.full((1, 1), 12.6), 1e-5
-    found = damped_inverse(a, own, 20, 0.1, a)
-    # H_b + t: a shift of the damping is B = 1
     shifted = [damped_inverse(a, own, 20, 0.1 + s).mean for s in (-t, t)]
     ones = damped_inverse(a, own, 20, 0.1, 1.0)
     slope = -(shifted[1] - shifted[0]) / (2 * t)
     np.testing.assert_allclose(slope, ones.mean**2 * (1 + ones.response), rtol=1e-6)
-    assert (found.response > 0).all()
+
+
+def test_response_of_a_kronecker_product_is_the_derivative():
+    a, g, t = np.linspace(0.1, 2, 12), np.geomspace(0.05, 2, 5), 1e-4
+    sides = (g, np.full((1, 1), g.sum())), (a, np.full((1, 1), a.sum()))
+    shifted = [kronecker_damped_inverse(*sides, 20, 0.1 + s).mean for s in (-t, t)]
+    ones = kronecker_damped_inverse(*sides, 20, 0.1, 1.0)
+    slope = -(shifted[1] - shifted[0]) / (2 * t)
+    np.testing.assert_allclose(slope, ones.mean**2 * (1 + ones.response), rtol=1e-4)
+
+
+def test_examples_without_curvature_are_no_noise():
+    a = np.array([0.5, 2.0])
+    for none in ([[0.0]], np.zeros((4, 0))):
+        np.testing.assert_allclose(damped_inverse(a, none, 4, 0.3).mean, 1 / (a + 0.3), rtol=1e-12)
 
 
 def test_without_noise():
@@ -111,6 +124,7 @@ def test_without_noise():
         ({"examples": [[-1.0]]}, "examples"),
         ({"batch": 0}, r"batch must be in \(0, inf\), got 0"),
         ({"damping": 0.0}, r"damping must be in \(0, inf\), got 0"),
+        ({"added": np.ones(3)}, r"added must be one number or have shape \(2,\), got \(3,\)"),
     ],
 )
 def test_bad_arguments(change, message):

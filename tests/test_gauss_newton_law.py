@@ -277,12 +277,12 @@ def test_solution_does_not_depend_on_company_or_quadrature(monkeypatch):
 
 @pytest.mark.parametrize(
     "activation, phi, limit",
-    [("relu", 0.5, 0.02), ("tanh", 0.25, 0.02), ("softplus", 0.5, 0.03), ("erf", 0.5, 0.02)],
+    [("relu", 0.5, 0.02), ("tanh", 0.25, 0.02), ("softplus", 0.5, 0.03), ("erf", 0.5, 0.015)],
 )
 def test_networks_approach_the_law(laws, activation, phi, limit):
-    """Like 1/n: the distance halves from n = 12 to 24, where Marchenko-Pastur stays away.
+    """The distance falls by a quarter or more from n = 12 to 24; Marchenko-Pastur stays away.
 
-    Softplus, 0.095, 0.057 and at n = 36 0.044, is slower: n^-0.7, as ReLU at small phi.
+    Mostly like 1/n; softplus, with about 0.09 and 0.057, more slowly, as ReLU at small phi.
     """
     law = laws.get(activation) or GaussNewtonLaw(phi, SLOPES[activation])
     rng = np.random.default_rng(5)
@@ -362,16 +362,14 @@ def test_density_diverges_like_an_inverse_square_root():
 
 
 def test_distribution_where_the_support_reaches_zero():
-    """Against networks: the fraction below x, within 4 standard errors and a term 1/n^2 n."""
+    """Against networks: the fraction below x, within 4 standard errors and a term 0.3/n."""
     law, n, rng = relu(1.5), 20, np.random.default_rng(8)
     x = np.array([0.002, 0.02, 0.2])
-    below = [
-        [(np.linalg.eigvalsh(simulated_h0(n, 1.5, "relu", rng)) <= point).mean() for point in x]
-        for _ in range(12)
-    ]
+    spectra = (np.linalg.eigvalsh(simulated_h0(n, 1.5, "relu", rng)) for _ in range(12))
+    below = [(spectrum[:, None] <= x).mean(axis=0) for spectrum in spectra]
     error = np.std(below, axis=0, ddof=1) / np.sqrt(12)
     assert (error < 0.01).all()
-    assert (np.abs(np.mean(below, axis=0) - law.cdf(x)) < 4 * error + 0.5 / n).all()
+    assert (np.abs(np.mean(below, axis=0) - law.cdf(x)) < 4 * error + 0.3 / n).all()
 
 
 # -- quantiles -----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from hessrmt.digits import load_digits
 from hessrmt.spin_glass_runs import anneal_chain, end_losses, minima_of_draw, train_group
@@ -25,7 +26,7 @@ def script(monkeypatch, images):
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "load_digits", lambda rng: images)
     monkeypatch.setattr(module, "MINIMA", [(3, 8, 2, 3), (4, 5, 1, 2)])
-    monkeypatch.setattr(module, "NETWORKS", [(3, 0, 200, 1), (3, 1, 200, 1)])
+    monkeypatch.setattr(module, "NETWORKS", [(3, 0, 200, 1), (3, 1, 200, 1), (3, 0, 1000, 1)])
     monkeypatch.setattr(module, "INDEX", [(3, 2)])
     monkeypatch.setattr(module, "ANNEALING", [(3, 2, 2)])
     return module
@@ -61,15 +62,46 @@ def test_every_table_is_made_with_its_provenance(script, images, tmp_path):
         assert ",".join(rows[name].dtype.names) == table.columns
         record = json.loads((tmp_path / f"spin_glass_{name}.json").read_text())
         assert record["command"].split()[-1] == name
-    assert rows["networks"].size == 50
-    train, test, _ = end_losses(train_group(images, 3, 0, scaled=True), images)
-    scaled = rows["networks"][rows["networks"]["scaled"] == 1]
-    np.testing.assert_allclose(scaled["train"], train, atol=1e-3)
-    np.testing.assert_allclose(scaled["test"], test, atol=1e-3)
-    total = sum(rows["index"][name] for name in ("negative", "zero", "positive"))
-    assert total.tolist() == [330, 330]
+    networks = rows["networks"]
+    assert networks.size == 75
+    for scaled, epochs in ((0, 200), (1, 200), (0, 1000)):
+        nets = train_group(images, 3, 0, scaled=bool(scaled), epochs=epochs)
+        # One group of each kind, in the order of the table.
+        place = [(0, 200), (1, 200), (0, 1000)].index((scaled, epochs))
+        stored = networks[25 * place : 25 * place + 25]
+        assert (stored["scaled"] == scaled).all()
+        for name, values in zip(("train", "test", "error"), end_losses(nets, images), strict=True):
+            np.testing.assert_allclose(stored[name], values, atol=1e-3)
+    x, labels = (torch.from_numpy(each) for each in images[:2])
+    nets = train_group(images, 3, 0)
+    for k, row in enumerate(rows["index"]):
+        spectrum = torch.linalg.eigvalsh(nets.hessian(k, x, labels))
+        assert row["negative"] == (spectrum < -1e-3).sum()
+        assert row["positive"] == (spectrum > 1e-3).sum()
+        assert sum(row[name] for name in ("negative", "zero", "positive")) == 330
     losses = [float(end_losses(anneal_chain(images, 3, 2, k), images)[0]) for k in (0, 1)]
     np.testing.assert_allclose(rows["annealing"]["train"], losses, atol=1e-3)
+
+
+def test_each_number_names_another_run_with_the_settings_stated(images, monkeypatch):
+    module, calls = "hessrmt.spin_glass_runs.", []
+    monkeypatch.setattr(module + "train_classifiers", lambda *_, **k: calls.append(k))
+    monkeypatch.setattr(module + "anneal", lambda *_, **k: (calls.append(k), 0))
+    for change in ({}, {"group": 1}, {"scaled": True}, {"epochs": 1000}, {"seed": 1}):
+        train_group(images, 3, **({"group": 0} | change))
+    for change in ({}, {"chain": 1}, {"sweeps": 3}, {"seed": 1}):
+        anneal_chain(images, 3, **({"chain": 0, "sweeps": 2} | change))
+    states = {call["rng"].bit_generator.state["state"]["state"] for call in calls}
+    assert len(states) == len(calls) == 9
+    settings = [tuple(c[k] for k in ("epochs", "learning_rate", "decay")) for c in calls[:5]]
+    assert settings[0] == (200, 0.5, 0.98)
+    assert settings[3] == (1000, 0.2, 0.996)
+    assert calls[5] | {"rng": 0} == {
+        **{"hidden": 3, "sweeps": 2, "rng": 0},
+        **{"scale": 0.8, "hot": 3e-3, "cold": 3e-5},
+    }
+    draws = [minima_of_draw(3, 8, k, 1, seed=s).w for k, s in ((0, 0), (1, 0), (0, 1))]
+    assert len({float(w[0, 0]) for w in draws}) == 3
 
 
 def test_a_table_of_other_columns_is_refused(script, tmp_path):
