@@ -64,15 +64,15 @@ def rows():
     def error(found):
         return float((found - exact).abs().max() / exact.abs().max())
 
-    own = seconds(lambda: net.hessian(theta, x, y), 7) / BATCH
+    own = seconds(lambda: net.hessian(theta, x, y)) / BATCH
     yield "hessrmt, batch of 8", f"{what}, each", own, 1.0, error(net.hessian(theta, x, y)[0])
-    spent = seconds(lambda: net.hessian(one, x, y), 7)
+    spent = seconds(lambda: net.hessian(one, x, y))
     yield "hessrmt, one network", what, spent, spent / own, error(net.hessian(one, x, y))
     for name, call in (
         ("torch.func.hessian", by_autodiff),
         ("Hessian-vector products", by_products),
     ):
-        spent = seconds(call, 3)
+        spent = seconds(call)
         yield name, what, spent, spent / own, error(call())
     try:
         from curvlinops import HessianLinearOperator
@@ -88,7 +88,7 @@ def rows():
         )
         return N / 2 * (operator @ torch.eye(one.numel(), dtype=torch.float64))
 
-    spent = seconds(by_curvlinops, 3)
+    spent = seconds(by_curvlinops)
     yield "curvlinops", what, spent, spent / own, error(by_curvlinops())
 
 

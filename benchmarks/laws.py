@@ -71,9 +71,9 @@ def density_rows(label, build, polynomial):
 
     exact = ours()
     what = f"{label}density on {POINTS:,} points"
-    own = seconds(ours, 7)
+    own = seconds(ours)
     part = x[::20]
-    spent = seconds(lambda: by_numpy_roots(polynomial, part), 3) * x.size / part.size
+    spent = seconds(lambda: by_numpy_roots(polynomial, part)) * x.size / part.size
     error = np.abs(by_numpy_roots(polynomial, part) - exact[::20])
     table = [
         ("hessrmt", what, own, 1.0, None),
@@ -88,7 +88,7 @@ def rows():
     yield from table
     what, own = table[0][1:3]
     part = x[::20]
-    spent = seconds(lambda: by_subordination(part), 1) * x.size / part.size
+    spent = seconds(lambda: by_subordination(part)) * x.size / part.size
     error = np.abs(by_subordination(part) - exact[::20]).max()
     yield "subordination", what, spent, spent / own, error
     try:
@@ -97,7 +97,7 @@ def rows():
         print("freealg is not installed: its row is left out (pip install hessrmt[bench])")
     else:
         peer = FreeLevy([PHI], [1.0], 1 / PHI, sigma=sigma)
-        spent = seconds(lambda: peer.density(x), 2)
+        spent = seconds(lambda: peer.density(x))
         yield "freealg FreeLevy", what, spent, spent / own, np.abs(peer.density(x) - exact).max()
     table, _, _ = density_rows(
         "§6 ", lambda: MarchenkoPastur(PHI) + ProductWishart(PHI, VARIANCE), quartic
@@ -105,7 +105,7 @@ def rows():
     yield from table
     energies = np.linspace(0, 2, ENERGIES)
     for label, model in (("", WishartPlusWigner(PHI)), ("§6 ", WishartPlusProductWishart(PHI))):
-        spent = seconds(lambda model=model: model.index(energies), 20)
+        spent = seconds(lambda model=model: model.index(energies))
         yield "hessrmt", f"{label}index at {ENERGIES:,} energies", spent, None, None
 
 

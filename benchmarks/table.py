@@ -19,10 +19,10 @@ TARGET = Path(__file__).resolve().parents[1] / "book" / "data" / "benchmarks.jso
 COMMAND = "make bench SAVE=--save"
 
 
-def seconds(call, repeat):
-    """Best of several times that a call takes."""
+def seconds(call):
+    """Best of five times that a call takes; of five for all, so that ratios favour none."""
     times = []
-    for _ in range(repeat):
+    for _ in range(5):
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
