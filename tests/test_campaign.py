@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import platform
 import re
 import signal
 import sqlite3
@@ -25,6 +26,7 @@ from hessrmt.cli import main
 from hessrmt.critical_points import search_shard
 from hessrmt.shards import Ensemble
 from hessrmt.store import Store
+from hessrmt.workers import cluster
 
 SMALL = {"n": 3, "shard_size": 2, "seed": 5}
 PHI = [Fraction(1, 2), Fraction(2, 3)]
@@ -168,6 +170,7 @@ def test_a_shard_is_entered_whole_or_not_at_all(moment, tmp_path):
         import numpy as np
         from hessrmt.shards import Ensemble
         from hessrmt.store import Store
+from hessrmt.workers import cluster
 
         class Deadly:  # a column whose reading kills, when rows of another table are in already
             dtype = np.dtype(float)
@@ -460,6 +463,24 @@ def test_a_scheduler_that_is_not_there(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc's malloc")
+def test_workers_keep_freed_memory():
+    """Pages that a worker has to fetch for a hundred rounds of eight products, 128 pages each."""
+    code = textwrap.dedent("""
+        import resource
+        import numpy as np
+        def rounds(count):
+            for _ in range(count):
+                [a @ a for _ in range(8)]
+            return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        a = np.ones((256, 256))
+        pages = -rounds(10) + rounds(100)
+    """)
+    with cluster(None, 1, "cpu") as (client, _):
+        pages = client.submit(lambda: exec(code, space := {}) or space["pages"]).result()
+    assert pages < 0.1 * 100 * 8 * 128
+
+
 def test_no_gpu_is_an_error(scheduler, tmp_path):
     campaign = Campaign(tmp_path / "points.sqlite")
     with pytest.raises(CampaignError, match="there is no CUDA device here"):
