@@ -135,5 +135,6 @@ def test_stored_results_have_their_provenance():
             provenance = stored.get("provenance", stored)
         else:
             provenance = json.loads(path.with_suffix(".json").read_text())
-        assert "date" in provenance, path
+        sessions = provenance.get("sessions", [provenance])
+        assert sessions and all("date" in session for session in sessions), path
         assert provenance.keys() & {"command", "commands"}, path

@@ -170,7 +170,6 @@ def test_a_shard_is_entered_whole_or_not_at_all(moment, tmp_path):
         import numpy as np
         from hessrmt.shards import Ensemble
         from hessrmt.store import Store
-from hessrmt.workers import cluster
 
         class Deadly:  # a column whose reading kills, when rows of another table are in already
             dtype = np.dtype(float)
