@@ -136,5 +136,6 @@ def test_stored_results_have_their_provenance():
         else:
             provenance = json.loads(path.with_suffix(".json").read_text())
         sessions = provenance.get("sessions", [provenance])
-        assert sessions and all("date" in session for session in sessions), path
+        assert sessions, path
+        assert all("date" in session for session in sessions), path
         assert provenance.keys() & {"command", "commands"}, path
