@@ -87,9 +87,9 @@ def log_leading_order(u: ArrayLike, H: int, size: int) -> Real:
     .. math::
        &\frac{h(v)}{\sqrt{2\pi H\Lambda}}\,
        \frac{e^{I(u) - \frac v2\sqrt{v^2-2}}}{\frac{H-2}Hv + \sqrt{v^2-2}}\; e^{\Lambda\Theta_H(u)},
-       && u < -E_\infty, \\
+       \quad u < -E_\infty, \\
        &\sqrt{\frac 2H}\,\frac{2H\sqrt{2-v^2}}{\pi(H-2)\,v}\; e^{\Lambda\Theta_H(u)},
-       && -E_\infty < u < 0.
+       \quad -E_\infty < u < 0.
 
     Both fail in a window around :math:`-E_\infty` that shrinks like :math:`\Lambda^{-2/3}`.
 
