@@ -46,6 +46,13 @@ def tanh(z: Array) -> Array:
     return np.tanh(z) if isinstance(z, np.ndarray) else torch.tanh(z)
 
 
+def gather(rows: Array, places: NDArray[np.intp]) -> Array:
+    """Entries (..., places) of rows, in the order of rows that BLAS wants."""
+    if isinstance(rows, np.ndarray):
+        return rows.take(places, axis=-1, mode="clip")  # five times as fast as an index
+    return rows[..., places]
+
+
 def symmetric_eigenvalues(matrices: Array) -> NDArray[np.float64]:
     """Ascending eigenvalues (..., N) of symmetric matrices (..., N, N)."""
     if isinstance(matrices, np.ndarray):

@@ -163,12 +163,11 @@ def kronecker_damped_inverse(
         raise RuntimeError(f"no fixed point at batch {batch:g} and damping {d:g}")
 
     row, column = solve(0.0, np.ones_like(g), np.ones_like(a))
-    if not added.any():
-        c = np.outer(row, column)
-        return DampedInverse(1 / (c * product + d), np.zeros_like(product), c)
-    step = 1e-3 * d / max(1e-300, float(np.abs(added).max()))
-    up, down = (np.outer(*solve(t, row, column)) for t in (step, -step))
-    c, rate = np.outer(row, column), (up - down) / (2 * step)
+    c, rate = np.outer(row, column), np.zeros_like(product)
+    if added.any():
+        step = 1e-3 * d / float(np.abs(added).max())
+        up, down = (np.outer(*solve(t, row, column)) for t in (step, -step))
+        rate = (up - down) / (2 * step)
     return DampedInverse(1 / (c * product + d), rate * product, c)
 
 

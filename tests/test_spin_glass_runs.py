@@ -64,11 +64,9 @@ def test_every_table_is_made_with_its_provenance(script, images, tmp_path):
         assert record["command"].split()[-1] == name
     networks = rows["networks"]
     assert networks.size == 75
-    for scaled, epochs in ((0, 200), (1, 200), (0, 1000)):
+    for k, (scaled, epochs) in enumerate([(0, 200), (1, 200), (0, 1000)]):
         nets = train_group(images, 3, 0, scaled=bool(scaled), epochs=epochs)
-        # One group of each kind, in the order of the table.
-        place = [(0, 200), (1, 200), (0, 1000)].index((scaled, epochs))
-        stored = networks[25 * place : 25 * place + 25]
+        stored = networks[25 * k : 25 * k + 25]
         assert (stored["scaled"] == scaled).all()
         for name, values in zip(("train", "test", "error"), end_losses(nets, images), strict=True):
             np.testing.assert_allclose(stored[name], values, atol=1e-3)
