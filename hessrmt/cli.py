@@ -31,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, or 2 after an error, which one line on standard error explains, or 130 after Ctrl-C.
+        0, or 2 after an error, which one line on standard error explains, 130 after Ctrl-C, or 1
+        where the reader of standard output, such as ``head``, has left.
 
     Raises
     ------
@@ -40,7 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
-        return int(arguments.run(arguments))
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        return 1
     except KeyboardInterrupt:
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # about the kernel just stopped
         return _fail("interrupted", code=130)
@@ -184,6 +190,8 @@ def _on_book(arguments: argparse.Namespace) -> int:
         return _fail(f"{error.name} is not installed: pip install 'hessrmt[book]'")
     try:
         arguments.command(arguments)
+    except BrokenPipeError:
+        raise
     except (BookError, OSError) as error:
         return _fail(error)
     return 0
@@ -197,6 +205,8 @@ def _on_campaign(arguments: argparse.Namespace) -> int:
         arguments.command(Campaign(arguments.path), arguments)
     except ModuleNotFoundError as error:
         return _fail(f"{error.name} is not installed: pip install 'hessrmt[campaign,networks]'")
+    except BrokenPipeError:
+        raise
     except (CampaignError, OSError, ValueError, sqlite3.Error) as error:
         return _fail(error)
     return 0

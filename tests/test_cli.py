@@ -1,5 +1,6 @@
 """The command line: what it prints, where, and with which exit code."""
 
+import os
 import re
 import subprocess
 import sys
@@ -216,6 +217,19 @@ def test_the_command_itself(book):
         "--progress")  # fmt: skip
     assert (code, out) == (0, f"notebook: {place / 'size=6' / 'glass.ipynb'}\n")
     assert re.search(r"glass: 100%.*4/4 \[\d\d:\d\d<\d\d:\d\d, ", err)
+
+
+@pytest.mark.parametrize("buffered", [True, False])
+def test_the_reader_leaves(book, buffered):
+    """As `head` does: with output in one piece at the end, or line by line."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    code = "import sys; from hessrmt.cli import main; sys.exit(main())"
+    arguments = ["-c", code, "list", "--book", book]
+    command = [sys.executable, *([] if buffered else ["-u"]), *arguments]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_start_is_quick():
