@@ -19,6 +19,7 @@ __all__ = [
     "Array",
     "damped_solve",
     "from_tensor",
+    "gather",
     "inverse_root",
     "shifted_solve",
     "solve_or_nan",

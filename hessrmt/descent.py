@@ -16,8 +16,8 @@ from hessrmt.validation import integer, real, real_array
 
 __all__ = ["Descent", "descend"]
 
-# Runs a pass: their arrays stay in the cache of a core.
-_PASS = {True: 16, False: 4096}
+# Runs at a time, by whether it is a processor: the arrays of these stay in the cache of a core.
+_PLACES = {True: 16, False: 4096}
 
 
 class Descent(NamedTuple):
@@ -79,41 +79,33 @@ def descend(
     max_steps = integer("max_steps", max_steps, "[0, inf)")
     check_runs(net, theta, x, y)
     levels = np.broadcast_to(real_array("level", level, "[0, inf)"), len(theta))
-    size, parts = _PASS[x.device.type == "cpu"], []
-    for i in range(0, len(theta), size):
-        part = slice(i, i + size)
-        surface = Surface(net, x[part], y[part])
-        parts.append(_descend(surface, theta[part], levels[part], rate, max_steps))
-    return Descent(
-        torch.cat([p.theta for p in parts]),
-        np.concatenate([p.energy for p in parts]),
-        np.concatenate([p.steps for p in parts]),
-        np.concatenate([p.reached for p in parts]),
-    )
+    return _descend(Surface(net, x, y), theta, levels, rate, max_steps)
 
 
 def _descend(
     surface: Surface, theta: Tensor, level: NDArray[np.float64], rate: float, max_steps: int
 ) -> Descent:
-    net = surface.net
-    W1, W2 = (from_tensor(w.clone()) for w in net.weights(theta))
+    start1, start2 = (from_tensor(w) for w in surface.net.weights(theta))
+    end1, end2 = start1 * 1.0, start2 * 1.0
     count = len(level)
-    energy, steps = np.empty(count), np.full(count, max_steps)
-    end1, end2 = W1 * 1.0, W2 * 1.0
-    active = np.arange(count)
-    for step in range(max_steps + 1):
-        if active.size == 0:
-            break
+    energy, steps = np.empty(count), np.zeros(count, dtype=np.intp)
+    # The places are kept full: where a run has ended, the next one that waits begins.
+    active, waiting = np.split(np.arange(count), [_PLACES[theta.device.type == "cpu"]])
+    W1, W2 = start1[active], start2[active]
+    while active.size:
         p = surface.point(active, W1, W2)
         now = to_numpy(surface.energy(p))
         g1, g2 = surface.gradient(p)
-        done = (now <= level[active]) | (step == max_steps)
+        done = (now <= level[active]) | (steps[active] == max_steps)
+        steps[active[~done]] += 1
+        next1, next2 = W1 - rate * g1, W2 - rate * g2
         if done.any():
-            ended, left = active[done], ~done
-            end1[ended], end2[ended] = W1[done], W2[done]
-            energy[ended], steps[ended] = now[done], step
-            active, W1, W2, g1, g2 = active[left], W1[left], W2[left], g1[left], g2[left]
-        W1 -= rate * g1
-        W2 -= rate * g2
+            ended, places = active[done], np.flatnonzero(done)[: len(waiting)]
+            end1[ended], end2[ended], energy[ended] = W1[done], W2[done], now[done]
+            new, waiting = np.split(waiting, [len(places)])
+            active[places], next1[places], next2[places] = new, start1[new], start2[new]
+            done[places] = False
+            active, next1, next2 = active[~done], next1[~done], next2[~done]
+        W1, W2 = next1, next2
     flat = [torch.as_tensor(w).flatten(1) for w in (end1, end2)]
     return Descent(torch.cat(flat, dim=1), energy, steps, energy <= level)

@@ -19,7 +19,7 @@ def plain(net, x, y, theta, level, rate, max_steps):
 
 @pytest.mark.parametrize("size", [2, 100])
 def test_each_run_is_followed_as_if_alone(size, monkeypatch):
-    monkeypatch.setattr(module, "_PASS", {True: size, False: size})
+    monkeypatch.setattr(module, "_PLACES", {True: size, False: size})
     net, x, y, theta, share = draw_runs(0.5, 3, 7, seed=0, shard=0)
     level = share * net.energy(theta, x, y).numpy()
     level[:2] = 0.0, 10.0  # never reached, reached at once
