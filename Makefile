@@ -35,6 +35,9 @@ book: $(STAMP)
 	$(BIN)/python -m pytest -q tests/test_html.py
 	@echo "Open _build/html/index.html"
 
+# One thread a process: with more, two kernels side by side wait for each other's threads.
+test: export OMP_NUM_THREADS = 1
+test: export OPENBLAS_NUM_THREADS = 1
 test: $(STAMP)
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope -o addopts= -o filterwarnings= -p no:cacheprovider --nbval --nbval-current-env \
