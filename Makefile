@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 book: $(STAMP)
 	rm -rf _build
 	$(BIN)/jupyter-book build -W --keep-going --all .
-	$(BIN)/python -m pytest -q tests/test_html.py
+	$(BIN)/python -m pytest -q tests/book/test_html.py
 	@echo "Open _build/html/index.html"
 
 # One thread a process: with more, two kernels side by side wait for each other's threads.
@@ -50,8 +50,8 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 
 notebooks: $(STAMP)
-	$(BIN)/python book/execute.py
-	$(BIN)/python book/picture.py
+	$(BIN)/python book/scripts/execute.py
+	$(BIN)/python book/scripts/picture.py
 
 # The peers live in their own environment: they bring packages that the book does not use.
 bench: .venv-bench/.stamp $(STAMP)
@@ -71,7 +71,7 @@ pdf: $(STAMP)
 
 # After make book. Needs node's npm, and a Chromium: that of the system, or one named by CHROMIUM.
 check-pages: .venv-pages/.stamp
-	.venv-pages/bin/python book/check_pages.py --axe .venv-pages/node_modules/axe-core/axe.min.js
+	.venv-pages/bin/python book/scripts/check_pages.py --axe .venv-pages/node_modules/axe-core/axe.min.js
 
 .venv-pages/.stamp:
 	$(PYTHON) -m venv .venv-pages

@@ -23,7 +23,7 @@ import scipy.optimize
 import torch
 
 from hessrmt import descend, find_critical_points
-from hessrmt.random_runs import draw_runs
+from hessrmt.critical_points import draw_runs
 
 PHI, RUNS, PEER_RUNS = 0.5, 24, 2
 GOAL, STEPS, PEER_STEPS = 1e-6, 200, 400

@@ -13,9 +13,10 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import hessrmt
+from hessrmt.optional import install_command, require
 
 if TYPE_CHECKING:
-    from hessrmt.campaign import Campaign
+    from hessrmt.campaigns import Campaign
 
 __all__ = ["main"]
 
@@ -185,11 +186,15 @@ def _ratio(text: str) -> Fraction:
 def _on_book(arguments: argparse.Namespace) -> int:
     """Run a command of the book, which needs what the extra ``book`` installs."""
     try:
-        from hessrmt.book import BookError
-    except ModuleNotFoundError as error:
-        return _fail(f"{error.name} is not installed: pip install 'hessrmt[book]'")
+        require("yaml", "pyyaml", "book")
+    except ImportError as error:
+        return _fail(error)
+    from hessrmt.book import BookError
+
     try:
         arguments.command(arguments)
+    except ModuleNotFoundError as error:
+        return _fail(error)
     except BrokenPipeError:
         raise
     except (BookError, OSError) as error:
@@ -200,11 +205,11 @@ def _on_book(arguments: argparse.Namespace) -> int:
 def _on_campaign(arguments: argparse.Namespace) -> int:
     """Run a command of a campaign, which needs what the extra ``campaign`` installs."""
     try:
-        from hessrmt.campaign import Campaign, CampaignError
+        from hessrmt.campaigns import Campaign, CampaignError
 
         arguments.command(Campaign(arguments.path), arguments)
     except ModuleNotFoundError as error:
-        return _fail(f"{error.name} is not installed: pip install 'hessrmt[campaign,networks]'")
+        return _fail(f"{error.name} is needed: {install_command('campaign,networks')}")
     except BrokenPipeError:
         raise
     except (CampaignError, OSError, ValueError, sqlite3.Error) as error:
@@ -242,7 +247,7 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _rerun(arguments: argparse.Namespace) -> None:
-    from hessrmt.rerun import rerun
+    from hessrmt.book import rerun
 
     values = {name: _value(name, text) for name, text in _given(arguments)}
     result = rerun(arguments.chapter, values, **_options(arguments))
@@ -252,7 +257,7 @@ def _rerun(arguments: argparse.Namespace) -> None:
 
 
 def _sweep(arguments: argparse.Namespace) -> None:
-    from hessrmt.sweeps import sweep
+    from hessrmt.book import sweep
 
     grid = {
         name: [_value(name, item) for item in re.findall(r"(?:\[[^\]]*\]|[^,])+", text)]

@@ -10,10 +10,11 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-import hessrmt.rerun
-import hessrmt.sweeps
+import hessrmt.book.reruns
+import hessrmt.book.sweeps
+from hessrmt.book import Result
 from hessrmt.cli import main
-from hessrmt.rerun import Result
+from hessrmt.optional import install_command
 
 PARAMETERS = """\
 u: float = -1.5  # energy per spin, in (-inf, 0]
@@ -55,8 +56,8 @@ def calls(monkeypatch):
         calls.append((arguments, options))
         return Path("out/index.html").resolve(), [None, None]
 
-    monkeypatch.setattr(hessrmt.rerun, "rerun", rerun)
-    monkeypatch.setattr(hessrmt.sweeps, "sweep", sweep)
+    monkeypatch.setattr(hessrmt.book, "rerun", rerun)
+    monkeypatch.setattr(hessrmt.book, "sweep", sweep)
     return calls
 
 
@@ -172,7 +173,7 @@ def test_interruption(monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(hessrmt.rerun, "rerun", interrupt)
+    monkeypatch.setattr(hessrmt.book, "rerun", interrupt)
     assert main(["rerun", "glass"]) == 130
     assert capsys.readouterr().err == "hessrmt: interrupted\n"
 
@@ -181,17 +182,24 @@ def test_a_full_disk(book, monkeypatch, capsys):
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(hessrmt.rerun, "run_job", fail)
+    monkeypatch.setattr(hessrmt.book.reruns, "run_job", fail)
     assert main(["rerun", "glass", "--book", book]) == 2
     assert capsys.readouterr().err == "hessrmt: [Errno 28] No space left on device\n"
 
 
 def test_without_the_extra(monkeypatch, capsys):
-    monkeypatch.delitem(sys.modules, "hessrmt.book")
+    monkeypatch.delattr(hessrmt.book, "rerun", raising=False)
+    monkeypatch.delitem(sys.modules, "hessrmt.book.reruns", raising=False)
     monkeypatch.setitem(sys.modules, "papermill", None)
+    assert main(["list"]) == 0
+    assert "random_matrix_primer" in capsys.readouterr().out
+    assert main(["rerun", "spin_glass"]) == 2
+    command = install_command("book")
+    expected = f"hessrmt: rerun needs papermill: {command}\n"
+    assert capsys.readouterr().err == expected
+    monkeypatch.setitem(sys.modules, "yaml", None)
     assert main(["list"]) == 2
-    message = "hessrmt: papermill is not installed: pip install 'hessrmt[book]'\n"
-    assert capsys.readouterr().err == message
+    assert capsys.readouterr().err == f"hessrmt: pyyaml is needed: {command}\n"
 
 
 def test_the_command_itself(book):

@@ -1,4 +1,6 @@
-"""Execute chapters in place, without timestamps: ``python book/execute.py [chapter.ipynb ...]``.
+"""Execute chapters in place, without timestamps.
+
+    python book/scripts/execute.py [chapter.ipynb ...]
 
 With no arguments all chapters of _toc.yml, several at a time. A chapter that fails is left as it
 was. Only code outputs and counts change, so that a diff shows what a change in the package did.
@@ -17,7 +19,7 @@ from tqdm import tqdm
 
 from hessrmt.book import chapters
 
-BOOK = Path(__file__).resolve().parent
+BOOK = Path(__file__).resolve().parents[1]
 
 
 def execute(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Draw the picture of the README: ``python book/picture.py``."""
+"""Draw the picture of the README: ``python book/scripts/picture.py``."""
 
 from pathlib import Path
 
@@ -19,4 +19,8 @@ for phi in (0.25, 0.5, 0.75):
     right.plot(energies, WishartPlusWigner(phi).index(energies), label=f"φ = {phi:g}")
 right.set(xlabel="energy ε", ylabel="index α", ylim=(0, None))
 right.legend()
-fig.savefig(Path(__file__).parent / "_static" / "picture.png", dpi=110, metadata={"Software": None})
+fig.savefig(
+    Path(__file__).resolve().parents[1] / "_static" / "picture.png",
+    dpi=110,
+    metadata={"Software": None},
+)

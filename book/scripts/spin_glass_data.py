@@ -1,4 +1,6 @@
-"""Make the stored tables of the spin-glass chapter: ``python book/spin_glass_data.py TABLE ...``.
+"""Make the stored tables of the spin-glass chapter.
+
+    python book/scripts/spin_glass_data.py TABLE ...
 
 Tables are minima, networks, index and annealing. Each is a file of comma-separated values in
 book/data with a .json beside it that says how it was made. Rows are added a group at a time, and
@@ -19,10 +21,16 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from hessrmt.digits import Digits, load_digits
-from hessrmt.spin_glass_runs import anneal_chain, end_losses, minima_of_draw, train_group
+from hessrmt.spin_glass import (
+    Digits,
+    anneal_chain,
+    end_losses,
+    load_digits,
+    minima_of_draw,
+    train_group,
+)
 
-DATA = Path(__file__).resolve().parent / "data"
+DATA = Path(__file__).resolve().parents[1] / "data"
 Group = tuple[int, ...]
 T = TypeVar("T")
 
@@ -166,7 +174,7 @@ def _provenance(name: str, path: Path) -> str:
     sessions = json.loads(path.read_text(encoding="utf-8"))["sessions"] if path.exists() else []
     record = {
         "what": f"{TABLES[name].what}; seconds of one core, shared by the rows of a group",
-        "command": f"python book/spin_glass_data.py {name}",
+        "command": f"python book/scripts/spin_glass_data.py {name}",
         "seed": 0,
         "sessions": [*sessions, *([] if session in sessions else [session])],
     }

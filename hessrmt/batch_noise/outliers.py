@@ -13,8 +13,8 @@ at an outlier is a pole of the left-hand side at :math:`\Psi(\theta)`, as long a
 the bulk of the sum. For A with no bulk, :math:`G_A(\theta) = 1/\theta`, this is the transition of
 Baik, Ben Arous & Péché (2005).
 
-Everything is computed in F = 1/G (see `hessrmt.transforms`): with :math:`\psi_A` the inverse of
-:math:`F_A` and :math:`\psi` that of the sum, :math:`\Psi = \psi\circ F_A` and
+Everything is computed in F = 1/G (see `hessrmt.laws._transforms`): with :math:`\psi_A` the inverse
+of :math:`F_A` and :math:`\psi` that of the sum, :math:`\Psi = \psi\circ F_A` and
 :math:`\omega = \psi_A\circ F`, and the critical points of :math:`\psi` are known from the edges of
 the sum.
 """

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import ast
 import difflib
+import io
+import json
 import re
+import tokenize
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import papermill
 import yaml
-from papermill.iorw import load_notebook_node
 
 from hessrmt.validation import choice, integer, real
 
@@ -202,7 +203,7 @@ def literal(path: Path) -> str:
 
 
 def _root(book: str | Path | None) -> Path:
-    checkout = Path(__file__).resolve().parents[1]
+    checkout = Path(__file__).resolve().parents[2]
     for place in [checkout / "book", Path("book")] if book is None else [Path(book)]:
         for root in (place.resolve(), place.resolve().parent):
             if place.is_dir() and (root / "_toc.yml").is_file():
@@ -219,12 +220,12 @@ def _notebooks(root: Path) -> list[Path]:
 
 def _read(root: Path, path: Path) -> Chapter:
     try:
-        cells = load_notebook_node(str(path)).cells
-        declared = papermill.inspect_notebook(literal(path)).values()
-        parameters = tuple(_parameter(**attributes) for attributes in declared)
+        cells = [_Cell(**cell) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+        tagged = (cell.source for cell in cells if "parameters" in cell.tags)
+        parameters = tuple(_parameter(*declared) for declared in _declared(next(tagged, "")))
     except (SyntaxError, TypeError, ValueError) as error:
         raise BookError(f"{path.name}: {str(error).splitlines()[0]}") from error
-    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    text = "\n".join(cell.source for cell in cells if cell.kind == "markdown")
     heading = re.search(r"^#\s+(.+)$", text, re.MULTILINE)
     return Chapter(root, path, heading[1].strip() if heading else path.stem, parameters)
 
@@ -234,9 +235,29 @@ _COMMENT = re.compile(
 )
 
 
-def _parameter(name: str, inferred_type_name: str, default: str, help: str) -> Parameter:
-    """Make a parameter of what papermill found, with its default checked like any value."""
-    kind = inferred_type_name
+class _Cell:
+    """A cell of a notebook file."""
+
+    def __init__(self, cell_type: str, source: str | list[str], metadata: Any, **_: Any) -> None:
+        self.kind, self.source = cell_type, "".join(source)
+        self.tags = metadata.get("tags", [])
+
+
+def _declared(source: str) -> Iterator[tuple[str, str, ast.expr, str]]:
+    """Yield name, type, default and comment of each assignment, as papermill finds them."""
+    body = ast.parse(source).body
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
+    for line in body:
+        comment = comments.get(line.end_lineno or 0, "")
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value:
+            yield line.target.id, ast.unparse(line.annotation), line.value, comment
+        elif isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
+            yield line.targets[0].id, "None", line.value, comment
+
+
+def _parameter(name: str, kind: str, default: ast.expr, help: str) -> Parameter:
+    """Make a parameter of what a cell declares, with its default checked like any value."""
     if kind not in (*_CHECKS, *_LISTS):
         allowed = ", ".join((*_CHECKS, *_LISTS))
         raise TypeError(f"the type of {name} must be one of {allowed}, got {kind}")

@@ -30,7 +30,7 @@ import yaml
 from jupyter_client.manager import AsyncKernelManager
 from papermill.iorw import load_notebook_node
 
-from hessrmt.book import BookError, Chapter, Value, find_chapter, literal, toc_files
+from hessrmt.book.contents import BookError, Chapter, Value, find_chapter, literal, toc_files
 
 __all__ = ["Job", "Result", "plan_jobs", "rerun", "run_job", "source_digest"]
 
@@ -155,7 +155,7 @@ def source_digest(chapter: Chapter) -> str:
     for cell in load_notebook_node(str(chapter.path)).cells:
         digest.update(cell.source.encode())
     data = chapter.path.with_name("data")
-    for file in sorted([*Path(__file__).parent.glob("*.py"), *data.rglob("*")]):
+    for file in sorted([*Path(__file__).resolve().parents[1].rglob("*.py"), *data.rglob("*")]):
         if file.is_file():
             digest.update(file.read_bytes())
     return digest.hexdigest()

@@ -1,6 +1,6 @@
 """Sweeps: a chapter rerun for every combination of some values, resumable.
 
-Every run is a `hessrmt.rerun`, with its result where that would put it. What is there already
+Every run is a `hessrmt.book.rerun`, with its result where that would put it. What is there already
 from the same sources is kept, so the same sweep again, after a kill, does the rest.
 """
 
@@ -25,8 +25,8 @@ from urllib.parse import quote
 
 from tqdm.auto import tqdm
 
-from hessrmt.book import BookError
-from hessrmt.rerun import Job, Result, plan_jobs, run_job, source_digest
+from hessrmt.book.contents import BookError
+from hessrmt.book.reruns import Job, Result, plan_jobs, run_job, source_digest
 
 __all__ = ["sweep"]
 

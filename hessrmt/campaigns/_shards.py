@@ -132,7 +132,7 @@ def _search(e: Ensemble, shard: int) -> dict[str, Table]:
 
 
 def _minimise(e: Ensemble, shard: int) -> dict[str, Table]:
-    from hessrmt.minimisers import minimise_shard
+    from hessrmt.critical_points import minimise_shard
 
     found = minimise_shard(
         float(e.phi), e.n, e.shard_size, e.seed, shard, e.method, e.steps, device=e.device

@@ -28,7 +28,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from hessrmt.shards import CampaignError, Ensemble, Table
+from hessrmt.campaigns._shards import CampaignError, Ensemble, Table
 
 __all__ = ["Store"]
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import dask
 from distributed import Client, LocalCluster, as_completed
 
-from hessrmt.shards import CampaignError, Ensemble, Shard, check_device, make_shard
+from hessrmt.campaigns._shards import CampaignError, Ensemble, Shard, check_device, make_shard
 
 __all__ = ["cluster", "make_shards"]
 

@@ -1,8 +1,9 @@
 """Campaigns: large, resumable ensembles of searches for critical points.
 
-The unit of work is a shard, whose rows depend on its ensemble and its number alone; `hessrmt.store`
-says how they are kept. Dask's workers make shards, in any number and order, and the process that
-called writes them down. Running the same campaign again makes what is missing.
+The unit of work is a shard, whose rows depend on its ensemble and its number alone;
+`hessrmt.campaigns._store` says how they are kept. Dask's workers make shards, in any number and
+order, and the process that called writes them down. Running the same campaign again makes what is
+missing.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hessrmt.shards import CampaignError, Ensemble, Table
-from hessrmt.store import Store
+from hessrmt.campaigns._shards import CampaignError, Ensemble, Table
+from hessrmt.campaigns._store import Store
 from hessrmt.validation import choice, integer
 
 __all__ = ["Campaign", "CampaignError", "Progress"]
@@ -132,8 +133,10 @@ class Campaign:
             writes to it, it is no file of a campaign, there is no such scheduler or device, or a
             shard fails. What was entered before stays.
         """
-        from hessrmt.minimisers import METHODS  # here: reading does without torch, which is slow
-        from hessrmt.random_runs import number_of_examples
+        from hessrmt.critical_points import (
+            METHODS,  # here: reading does without torch, which is slow
+            number_of_examples,
+        )
 
         if minimiser is None:
             task, method = "search", choice("search", search, "projected | full | near-linear")
@@ -300,7 +303,10 @@ def _run(
     scheduler: str | None,
     progress: bool,
 ) -> None:
-    from hessrmt.workers import cluster, make_shards  # Dask is slow to load and reading needs none
+    from hessrmt.campaigns._workers import (  # Dask is slow to load and reading needs none
+        cluster,
+        make_shards,
+    )
 
     size = ensembles[0].shard_size
     shards = -(-runs // size)

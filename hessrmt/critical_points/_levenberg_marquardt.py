@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hessrmt.backends import Array, damped_solve, shifted_solve, to_numpy
-from hessrmt.elimination import Point, Surface
+from hessrmt.critical_points._backends import Array, damped_solve, shifted_solve, to_numpy
+from hessrmt.critical_points.elimination import Point, Surface
 
 __all__ = ["FullSearch", "LevenbergMarquardt", "ProjectedSearch", "SearchResult"]
 

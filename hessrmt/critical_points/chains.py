@@ -18,15 +18,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hessrmt.backends import to_numpy
-from hessrmt.critical_points import (
+from hessrmt.critical_points._backends import to_numpy
+from hessrmt.critical_points.descent import descend
+from hessrmt.critical_points.find import (
     NEAR_LINEAR,
     NEAR_RADIUS,
     CriticalPoints,
     find_critical_points,
 )
-from hessrmt.descent import descend
-from hessrmt.random_runs import draw_runs
+from hessrmt.critical_points.random_runs import draw_runs
 from hessrmt.validation import integer, real
 
 __all__ = ["chain_shard"]

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hessrmt.certificates import certify
+from hessrmt.critical_points.certificates import certify
 from hessrmt.networks import SingleHiddenLayer
 
 __all__ = ["KINDS", "Examination", "examine"]

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from hessrmt.backends import from_tensor, to_numpy
-from hessrmt.elimination import Surface, check_runs
+from hessrmt.critical_points._backends import from_tensor, to_numpy
+from hessrmt.critical_points.elimination import Surface, check_runs
 from hessrmt.networks import SingleHiddenLayer
 from hessrmt.validation import integer, real, real_array
 

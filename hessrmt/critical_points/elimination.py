@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hessrmt.backends import (
+from hessrmt.critical_points._backends import (
     Array,
     from_tensor,
     gather,

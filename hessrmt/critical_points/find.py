@@ -14,13 +14,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hessrmt.backends import Array, from_tensor, to_numpy
-from hessrmt.classification import Examination, examine
-from hessrmt.descent import descend
-from hessrmt.elimination import Surface, check_runs
+from hessrmt.critical_points._backends import Array, from_tensor, to_numpy
+from hessrmt.critical_points._levenberg_marquardt import (
+    FullSearch,
+    LevenbergMarquardt,
+    ProjectedSearch,
+)
+from hessrmt.critical_points.classification import Examination, examine
+from hessrmt.critical_points.descent import descend
+from hessrmt.critical_points.elimination import Surface, check_runs
+from hessrmt.critical_points.random_runs import draw_runs
 from hessrmt.networks import SingleHiddenLayer
-from hessrmt.random_runs import draw_runs
-from hessrmt.searches import FullSearch, LevenbergMarquardt, ProjectedSearch
 from hessrmt.validation import choice, integer, real
 
 __all__ = ["STAGES", "CriticalPoints", "find_critical_points", "search_shard"]
@@ -122,11 +126,12 @@ def find_critical_points(
     -------
     CriticalPoints
         A run is ``certified`` if a true critical point is proven to lie within `distance`
-        (`hessrmt.certificates`). Else it is ``gradient-flat`` if :math:`|Hg|<10^{-4}\|H\||g|`, with
-        H and g those of the loss or of the projected search; ``escaping`` if a row of weights is
-        longer than 10 (beyond 100 in any case: there tanh is saturated and everything flat);
-        and ``unconverged`` otherwise. Dead and duplicate units are counted for every kind; with
-        duplicates critical points form lines, which are never certified.
+        (`hessrmt.critical_points.certificates`). Else it is ``gradient-flat`` if
+        :math:`|Hg|<10^{-4}\|H\||g|`, with H and g those of the loss or of the projected search;
+        ``escaping`` if a row of weights is longer than 10 (beyond 100 in any case: there tanh is
+        saturated and everything flat); and ``unconverged`` otherwise. Dead and duplicate units are
+        counted for every kind; with duplicates critical points form lines, which are never
+        certified.
 
     Raises
     ------

@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hessrmt.backends import Array, from_tensor, solve_or_nan, to_numpy
-from hessrmt.descent import descend
-from hessrmt.elimination import Point, Surface
+from hessrmt.critical_points._backends import Array, from_tensor, solve_or_nan, to_numpy
+from hessrmt.critical_points.descent import descend
+from hessrmt.critical_points.elimination import Point, Surface
+from hessrmt.critical_points.random_runs import draw_runs
 from hessrmt.networks import SingleHiddenLayer
-from hessrmt.random_runs import draw_runs
 from hessrmt.validation import choice, integer
 
 __all__ = ["METHODS", "minimise_shard"]

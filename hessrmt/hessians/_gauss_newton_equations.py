@@ -56,7 +56,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh_tridiagonal
 
-from hessrmt.activations import GaussianAverages
+from hessrmt.hessians._activations import GaussianAverages
 
 __all__ = ["GaussNewtonEquations"]
 

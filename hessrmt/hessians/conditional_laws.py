@@ -35,7 +35,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hessrmt.activations import activation_functions
+from hessrmt.hessians._activations import activation_functions
 from hessrmt.validation import complex_array, real, real_array
 
 __all__ = [
@@ -63,7 +63,7 @@ def conditional_gauss_newton_stieltjes(
     .. math:: &G(z) = \frac1\phi\Big(\frac1m \operatorname{tr} g(z) - \frac{1-\phi}z\Big), \\
               &\phi = 2n/m,
 
-    with g from the equation of `hessrmt.conditional_laws`, solved by damped iteration from one z to
+    with g from the equation at the head of this module, solved by damped iteration from one z to
     the next: neighbours in the flattened `z` should be close.
 
     Parameters
@@ -122,7 +122,7 @@ def conditional_hessian_stieltjes(
 
     .. math:: G(z) = \frac{\operatorname{tr}G_a + n\operatorname{tr}G_b}{2n^2}
 
-    with the blocks of `hessrmt.conditional_laws`, solved by damped iteration from one z to the
+    with the blocks at the head of this module, solved by damped iteration from one z to the
     next: neighbours in the flattened `z` should be close.
 
     Parameters

@@ -2,8 +2,8 @@ r"""The limiting law of H0, the Gauss-Newton part of the Hessian, without a fitt
 
 Pennington & Bahri (2017, section 6) replace H0 by a Marchenko-Pastur law whose scale is fitted, as
 "the limiting spectral density cannot easily be deduced". Here it is, for a network with one hidden
-layer of equal widths n, random weights and Gaussian data; `hessrmt.gauss_newton_equations` has the
-equations. The vocabulary is that of `hessrmt.laws`.
+layer of equal widths n, random weights and Gaussian data; the equations are in
+`hessrmt.hessians._gauss_newton_equations`. The vocabulary is that of `hessrmt.laws`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.fft import dct
 
-from hessrmt.activations import gaussian_averages
-from hessrmt.gauss_newton_equations import GaussNewtonEquations
-from hessrmt.quantiles import Piece, quantiles
+from hessrmt.hessians._activations import gaussian_averages
+from hessrmt.hessians._gauss_newton_equations import GaussNewtonEquations
+from hessrmt.laws import Piece, quantiles
 from hessrmt.validation import complex_array, integer, real, real_array
 
 __all__ = ["GaussNewtonLaw"]
@@ -119,7 +119,8 @@ class GaussNewtonLaw:
     it is finite for phi < 2 and diverges at phi = 2. Otherwise there is a gap.
 
     Derived by free probability, with three steps that are asymptotic and not proved here; see
-    `hessrmt.gauss_newton_equations`. Simulated networks come nearer to it in proportion to 1/n.
+    `hessrmt.hessians._gauss_newton_equations`. Simulated networks come nearer to it in proportion
+    to 1/n.
 
     Examples
     --------

@@ -186,8 +186,8 @@ class WishartPlusWigner(HessianModel):
         .. math:: &\alpha_0 = \frac{2(3-s)}{3\pi\sqrt s\,(1+s)}, \\
                   &s = \sqrt{1+8\phi},
 
-        which the paper does not print; `hessrmt.derivations.index_prefactor` derives it. Raises
-        `ValueError` if phi >= 1.
+        which the paper does not print; `hessrmt.hessians.derivations.index_prefactor` derives it.
+        Raises `ValueError` if phi >= 1.
         """
         self._positive_critical_energy()
         s = np.sqrt(1 + 8 * self.phi)
@@ -289,8 +289,8 @@ class WishartPlusProductWishart(HessianModel):
         .. math:: &\alpha_0 = \frac{2(1-\phi)(1+s)}{3\pi\sqrt s\,(1+s+8\phi)}, \\
                   &s = \sqrt{1 + 16\phi - 8\phi^2},
 
-        which the paper does not print; `hessrmt.derivations.index_prefactor` derives it. Raises
-        `ValueError` if phi >= 1.
+        which the paper does not print; `hessrmt.hessians.derivations.index_prefactor` derives it.
+        Raises `ValueError` if phi >= 1.
         """
         self._positive_critical_energy()
         phi, s = self.phi, _root_of_chi(self.phi)

@@ -26,7 +26,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hessrmt.activations import activation_functions
+from hessrmt.hessians._activations import activation_functions
 from hessrmt.validation import real, real_array
 
 __all__ = ["MOMENT_WORDS", "MomentRatio", "limiting_moments", "moment_ratios", "network_moments"]
@@ -156,7 +156,7 @@ def moment_ratios(moments: ArrayLike) -> tuple[MomentRatio, MomentRatio]:
     Parameters
     ----------
     moments : (draws, 4) array_like
-        Of independent networks, at least 3: `network_moments`, or `hessrmt.freeness.mixed_moments`
+        Of independent networks, at least 3: `network_moments`, or `hessrmt.spectra.mixed_moments`
         of dense Hessians, for `MOMENT_WORDS`.
 
     Returns

@@ -1,9 +1,9 @@
 """Boundary values on the real axis: density, cumulative distribution, quantiles.
 
-Everything is read off F = 1/G(x + i0), see `hessrmt.transforms`. For many points Newton's method
-starts from a table of F on each support interval. Where the law is freely infinitely divisible it
-only has to start closer to the root than to its conjugate, since just one root in the upper
-half-plane is there to converge to.
+Everything is read off F = 1/G(x + i0), see `hessrmt.laws._transforms`. For many points Newton's
+method starts from a table of F on each support interval. Where the law is freely infinitely
+divisible it only has to start closer to the root than to its conjugate, since just one root in the
+upper half-plane is there to converge to.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hessrmt.quantiles import Piece, at_angle, quantiles
-from hessrmt.transforms import RationalTransform
+from hessrmt.laws._transforms import RationalTransform
+from hessrmt.laws.pieces import Piece, at_angle, quantiles
 
 __all__ = ["BoundaryValues"]
 

@@ -4,8 +4,8 @@ For such a law, for example R(z) = z + z^2/10 (Bercovici & Voiculescu 1995: a la
 cumulant is its last), several roots of psi(F) = z can lie in the upper half-plane. The physical
 one is the one that is continuous in z and behaves like z at infinity. So it is followed, by
 Newton's method, down the vertical line through z from far above; the logarithms in the integral
-of G are followed with it. This is slower than `hessrmt.free_triplet`, and used only where that
-does not apply.
+of G are followed with it. This is slower than `hessrmt.laws._free_triplet`, and used only where
+that does not apply.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from numpy.polynomial import polynomial as P
 from numpy.typing import NDArray
 from scipy import signal
 
-from hessrmt.free_triplet import FreeTriplet
-from hessrmt.transforms import CHUNK, Gap, RationalTransform
+from hessrmt.laws._free_triplet import FreeTriplet
+from hessrmt.laws._transforms import CHUNK, Gap, RationalTransform
 
 __all__ = ["ContinuedTransform", "free_sum", "transform_of"]
 

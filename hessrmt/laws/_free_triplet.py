@@ -33,7 +33,7 @@ from numpy.polynomial import polyutils
 from numpy.typing import NDArray
 from scipy import optimize
 
-from hessrmt.transforms import CHUNK, Gap, RationalTransform
+from hessrmt.laws._transforms import CHUNK, Gap, RationalTransform
 
 __all__ = ["FreeTriplet"]
 

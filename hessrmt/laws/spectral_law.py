@@ -11,7 +11,7 @@ A law here *is* its R-transform, a rational function; everything else follows fr
 
 The physical root needs no branch to be followed where the law is freely infinitely divisible, as
 every sum of scaled semicircle, Marchenko-Pastur and product-Wishart laws is: see
-`hessrmt.free_triplet`. `hessrmt.continuation` has the other laws, slower.
+`hessrmt.laws._free_triplet`. `hessrmt.laws._continuation` has the other laws, slower.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hessrmt.boundary import BoundaryValues
-from hessrmt.continuation import free_sum, transform_of
-from hessrmt.free_triplet import FreeTriplet
-from hessrmt.transforms import RationalTransform
+from hessrmt.laws._boundary import BoundaryValues
+from hessrmt.laws._continuation import free_sum, transform_of
+from hessrmt.laws._free_triplet import FreeTriplet
+from hessrmt.laws._transforms import RationalTransform
 from hessrmt.validation import complex_array, integer, real, real_array
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from scipy import optimize
 from torch import Tensor
 from tqdm import tqdm
 
-from hessrmt.networks import SingleHiddenLayer
+from hessrmt.networks.single_hidden_layer import SingleHiddenLayer
 from hessrmt.validation import integer, real
 
 __all__ = ["Training", "train"]

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hessrmt.spectra import pooled_eigenvalues
+from hessrmt.spectra.distances import pooled_eigenvalues
 from hessrmt.validation import real, real_array
 
 __all__ = ["free_sum_cdf", "free_sum_density"]

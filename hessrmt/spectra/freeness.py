@@ -3,9 +3,9 @@ r"""Are two symmetric matrices freely independent? Rotated sums and mixed moment
 Tests, from coarse to sharp, of the assumption that the two parts H0 and H1 of the Hessian are free
 (Pennington & Bahri 2017, section 5): the spectrum of A + B against that of A + Q B Q^T with Q Haar
 orthogonal, as in their Figure 2, or against the free sum of the two spectra itself
-(`hessrmt.free_sums`); and "partial freeness" (Chen, Van Voorhis & Edelman 2012, arXiv:1204.2257),
-which they leave for future work: the first order at which a mixed moment differs from its free
-value. Distances between spectra are in `hessrmt.spectra`; both are at hand here, too.
+(`hessrmt.spectra.free_sums`); and "partial freeness" (Chen, Van Voorhis & Edelman 2012,
+arXiv:1204.2257), which they leave for future work: the first order at which a mixed moment differs
+from its free value.
 """
 
 from __future__ import annotations
@@ -21,24 +21,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from hessrmt.ensembles import haar_orthogonal
-from hessrmt.free_sums import free_sum_cdf, free_sum_density
-from hessrmt.spectra import bootstrap_interval, ks_distance, wasserstein_distance
+from hessrmt.spectra.ensembles import haar_orthogonal
 from hessrmt.validation import integer, real, real_array
 
 __all__ = [
     "MixedMoment",
-    "bootstrap_interval",
     "first_violation",
     "free_moment",
-    "free_sum_cdf",
-    "free_sum_density",
     "freeness_test",
-    "ks_distance",
     "mixed_moments",
     "mixed_words",
     "rotated_sum_eigenvalues",
-    "wasserstein_distance",
 ]
 
 Real: TypeAlias = NDArray[np.float64]

@@ -10,7 +10,7 @@ hidden layers to
 with independent standard normal X. Energies u are per weight, u = L/Lambda. What is known of the
 critical points of L is the work of Auffinger, Ben Arous & Cerny (Communications on Pure and
 Applied Mathematics 66, 2013), whose p is H here and whose N is Lambda. How many there are on
-average at a finite Lambda is in `hessrmt.critical_point_counts`.
+average at a finite Lambda is in `hessrmt.spin_glass.counts`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_ndtr, logsumexp
 
-from hessrmt.spin_glass import complexity, threshold_energy
+from hessrmt.spin_glass.annealed_complexity import complexity, threshold_energy
 from hessrmt.validation import integer, real_array
 
 __all__ = ["log_critical_points", "log_leading_order"]

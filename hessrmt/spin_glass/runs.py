@@ -1,8 +1,8 @@
 """The simulations of the spin-glass chapter, each from numbers that name it.
 
 What a run draws follows from its seed and its numbers alone, so that a chapter can compute again
-any row of the tables that `book/spin_glass_data.py` writes. Energies, settings and sizes are
-those of Choromanska, Henaff, Mathieu, Ben Arous & LeCun (2015) where the paper states them.
+any row of the tables that `book/scripts/spin_glass_data.py` writes. Energies, settings and sizes
+are those of Choromanska, Henaff, Mathieu, Ben Arous & LeCun (2015) where the paper states them.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hessrmt.classifiers import Classifiers, anneal, train_classifiers
-from hessrmt.digits import Digits
-from hessrmt.spin_glass_simulation import CriticalPoints, SphericalSpinGlass, minimize
+from hessrmt.spin_glass._classifiers import Classifiers, anneal, train_classifiers
+from hessrmt.spin_glass.digits import Digits
+from hessrmt.spin_glass.simulation import CriticalPoints, SphericalSpinGlass, minimize
 from hessrmt.validation import integer
 
 __all__ = ["anneal_chain", "end_losses", "minima_of_draw", "train_group"]

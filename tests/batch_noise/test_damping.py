@@ -5,7 +5,7 @@ import pytest
 from scipy.linalg import block_diag
 
 from hessrmt import MarchenkoPastur
-from hessrmt.damped_steps import damped_inverse, expected_change, kronecker_damped_inverse
+from hessrmt.batch_noise import damped_inverse, expected_change, kronecker_damped_inverse
 
 EXAMPLES = 4000
 

@@ -7,13 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hessrmt import MarchenkoPastur, ProductWishart, Semicircle, SpectralLaw
-from hessrmt.batch_noise import (
-    outlier_overlap,
-    outlier_position,
-    outlier_threshold,
-    subordination,
-)
-from hessrmt.ensembles import haar_orthogonal, product_wishart, wigner, wishart
+from hessrmt.batch_noise import outlier_overlap, outlier_position, outlier_threshold, subordination
+from hessrmt.spectra import haar_orthogonal, product_wishart, wigner, wishart
 
 NOISES = {
     "semicircle": Semicircle(0.7),

@@ -6,10 +6,9 @@ import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
-from hessrmt.book import chapters, literal
-from hessrmt.rerun import rerun
+from hessrmt.book import chapters, literal, rerun
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = {chapter.name: chapter for chapter in chapters(ROOT)}
 # Small and at corners: a hard edge, an atom, energies below the critical one, another seed.
 RERUNS = {

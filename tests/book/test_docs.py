@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-import hessrmt.rerun
-import hessrmt.sweeps
+import hessrmt.book.reruns
+import hessrmt.book.sweeps
 from hessrmt.book import find_chapter
-from hessrmt.campaign import Campaign
+from hessrmt.campaigns import Campaign
 from hessrmt.cli import main
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *BOOK.glob("*.md"), *BOOK.glob("*.ipynb")]
 
@@ -49,9 +49,11 @@ def accepted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder in ("FOLDER", "out"):
         (tmp_path / folder).mkdir()
-    monkeypatch.setattr(hessrmt.rerun, "run_job", lambda job, progress: done.append(job))
-    monkeypatch.setattr(hessrmt.sweeps, "run_job", lambda job, progress: done.append(job))
-    monkeypatch.setattr(hessrmt.sweeps, "_write_index", lambda job, source: tmp_path / "index.html")
+    monkeypatch.setattr(hessrmt.book.reruns, "run_job", lambda job, progress: done.append(job))
+    monkeypatch.setattr(hessrmt.book.sweeps, "run_job", lambda job, progress: done.append(job))
+    monkeypatch.setattr(
+        hessrmt.book.sweeps, "_write_index", lambda job, source: tmp_path / "index.html"
+    )
     for name in ("run", "status", "export"):
         monkeypatch.setattr(Campaign, name, lambda self, *a, **k: done.append(a) or [])
     return done

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONSTRAINTS = dict(
     line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if line
@@ -100,10 +100,57 @@ def test_every_public_name_can_be_imported():
         ("Campaign", "tqdm", "campaign,networks"),
     ],
 )
-def test_a_name_says_what_to_install(name, package, extra):
+@pytest.mark.parametrize("use", ["{name}()", "{name}.attribute"])
+def test_a_name_says_what_to_install_when_it_is_used(name, package, extra, use):
     """As after ``pip install .``, where the package is not there."""
-    code = f"import sys; sys.modules['{package}'] = None; from hessrmt import {name}"
+    code = f"import sys; sys.modules['{package}'] = None; from hessrmt import {name}; print(1)\n"
+    code += use.format(name=name)
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout == "1\n"
     last = run.stderr.splitlines()[-1]
-    needed = f"hessrmt.{name} needs {package}: pip install 'hessrmt[{extra}]'"
+    needed = f"{name} needs {package}: pip install -e '{ROOT}[{extra}]'"
     assert last == f"ModuleNotFoundError: {needed}"
+
+
+def test_names_need_no_extra_until_they_are_used():
+    """``import *``, help and completion, with the core dependencies alone."""
+    extras = itertools.chain(*PROJECT["optional-dependencies"].values())
+    names = sorted({canonical(r) for r in extras} | {"PIL", "sklearn", "yaml", "jupyter_client"})
+    code = (
+        "import sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name.partition('.')[0] in {names}:\n"
+        "            raise ModuleNotFoundError(name, name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        "import pydoc, rlcompleter\n"
+        "from hessrmt import *\n"
+        "import hessrmt\n"
+        "text = pydoc.plain(pydoc.render_doc(hessrmt))\n"
+        "assert 'SingleHiddenLayer' in text and 'class MarchenkoPastur' in text\n"
+        "complete = rlcompleter.Completer({'hessrmt': hessrmt}).attr_matches\n"
+        "assert any('Semicircle' in name for name in complete('hessrmt.Semi'))\n"
+        "assert repr(use_style).startswith('<use_style needs matplotlib')\n"
+        "print(MarchenkoPastur(0.5).mean())\n"
+    )
+    assert run(code).stdout == "1.0\n"
+
+
+def test_a_module_that_no_extra_brings_is_not_hidden():
+    code = "import sys; sys.modules['hessrmt.laws.spectral_law'] = None; import hessrmt.laws\n"
+    run = [sys.executable, "-c", code + "hessrmt.laws.Semicircle"]
+    error = subprocess.run(run, capture_output=True, text=True).stderr.splitlines()[-1]
+    assert error.startswith("ModuleNotFoundError: ")
+    assert "pip install" not in error
+
+
+def test_types_are_seen_from_outside(tmp_path):
+    """By mypy, in another folder, through an editable install."""
+    (tmp_path / "mine.py").write_text(
+        "from hessrmt import MarchenkoPastur\nreveal_type(MarchenkoPastur(0.5))\n"
+    )
+    command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache"), "mine.py"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert "import-not-found" not in done.stdout
+    assert "import-untyped" not in done.stdout
+    assert "spectral_law.MarchenkoPastur" in done.stdout

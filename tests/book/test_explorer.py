@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from hessrmt import figures
-from hessrmt.explorer import HEIGHT, LOOKS, WIDTH, Explorer
+from hessrmt.book import figures
+from hessrmt.book.explorer import HEIGHT, LOOKS, WIDTH, Explorer
 
 PHI = np.linspace(0.2, 1.0, 5)
 X = np.linspace(-1.0, 3.0, 161)  # steps of 62.5 units: every other coordinate is a tie

@@ -6,8 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from hessrmt import figures
-from hessrmt.figures import density_curve, density_histogram, law_grid, use_style
+from hessrmt.book import density_curve, density_histogram, figures, law_grid, use_style
 
 
 class TwoArcs:

@@ -17,13 +17,11 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-import hessrmt.rerun
-import hessrmt.sweeps
-from hessrmt.book import BookError, chapters, find_chapter, toc_files
-from hessrmt.rerun import rerun
-from hessrmt.sweeps import sweep
+import hessrmt.book.reruns
+import hessrmt.book.sweeps
+from hessrmt.book import BookError, chapters, find_chapter, rerun, sweep, toc_files
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 PROSE = r"""# A small chapter
 
@@ -117,7 +115,7 @@ def quick(monkeypatch):
         ran.append(job.target.name)
         shutil.copy(job.chapter.path, notebook)
 
-    monkeypatch.setattr(hessrmt.rerun, "_execute", execute)
+    monkeypatch.setattr(hessrmt.book.reruns, "_execute", execute)
     return ran
 
 
@@ -150,7 +148,9 @@ def test_chapters_in_order_with_titles_and_parameters(book):
 
 def test_book_is_found_from_its_folder_or_the_one_above_or_here(book, monkeypatch):
     assert chapters(book) == chapters(book.parent)
-    monkeypatch.setattr("hessrmt.book.__file__", "/nowhere/site-packages/hessrmt/book.py")
+    monkeypatch.setattr(
+        "hessrmt.book.contents.__file__", "/nowhere/site-packages/hessrmt/book/contents.py"
+    )
     monkeypatch.chdir(book.parent)
     assert chapters() == chapters(book)
     monkeypatch.chdir(book.parent.parent / "work")
@@ -264,7 +264,7 @@ def test_folder_names_are_readable_and_deterministic(book, quick):
 
 
 def test_folder_names_are_short_and_safe():
-    label = hessrmt.rerun._label
+    label = hessrmt.book.reruns._label
     long = label({"phis": [i / 7 for i in range(50)]})
     assert re.fullmatch(r"[\w.,=+-]{1,100}", long)
     assert long != label({"phis": [i / 7 for i in range(51)]})
@@ -354,7 +354,7 @@ def test_an_earlier_result_stays_until_the_new_one_is_complete(book, quick, monk
     def fail(*_):
         raise failure
 
-    monkeypatch.setattr(hessrmt.rerun, "_make_page", fail)
+    monkeypatch.setattr(hessrmt.book.reruns, "_make_page", fail)
     with pytest.raises(failure):
         rerun("small", book=book)
     assert contents(place) == before
@@ -372,7 +372,7 @@ def test_a_page_that_cannot_be_built(book, quick):
 def test_the_users_choice_of_threads_is_kept(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    with hessrmt.rerun._one_thread():
+    with hessrmt.book.reruns._one_thread():
         assert (os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"]) == ("2", "1")
     assert os.environ["OMP_NUM_THREADS"] == "2"
     assert "MKL_NUM_THREADS" not in os.environ
@@ -417,7 +417,7 @@ def test_pages_wanted_later_are_made(book, quick, monkeypatch):
         (theme / "same").write_text("theme")
         (theme / "own").write_text(job.target.name)
 
-    monkeypatch.setattr(hessrmt.rerun, "_make_page", make_page)
+    monkeypatch.setattr(hessrmt.book.reruns, "_make_page", make_page)
     index, results = sweep("small", {"phi": [1, 2]}, book=book)
     assert len(quick) == 4
     assert all(result.page.is_file() for result in results)

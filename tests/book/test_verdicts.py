@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hessrmt.audit import Finding, Findings, audit, verdict
-from hessrmt.figures import VERDICT_LOOKS, verdict_tiles
+from hessrmt.book import VERDICT_LOOKS, Finding, Findings, audit, verdict, verdict_tiles
 
-BOOK = Path(__file__).resolve().parents[1] / "book"
+BOOK = Path(__file__).resolve().parents[2] / "book"
 CLAIMS = yaml.safe_load((BOOK / "claims.yml").read_text(encoding="utf-8"))
 
 

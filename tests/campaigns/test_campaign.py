@@ -21,12 +21,12 @@ import torch
 from distributed import LocalCluster
 
 import hessrmt.critical_points
-from hessrmt.campaign import Campaign, CampaignError
+from hessrmt.campaigns import Campaign, CampaignError
+from hessrmt.campaigns._shards import Ensemble
+from hessrmt.campaigns._store import Store
+from hessrmt.campaigns._workers import cluster
 from hessrmt.cli import main
 from hessrmt.critical_points import search_shard
-from hessrmt.shards import Ensemble
-from hessrmt.store import Store
-from hessrmt.workers import cluster
 
 SMALL = {"n": 3, "shard_size": 2, "seed": 5}
 PHI = [Fraction(1, 2), Fraction(2, 3)]
@@ -168,8 +168,8 @@ def test_a_shard_is_entered_whole_or_not_at_all(moment, tmp_path):
     code = f"""
         import os, signal
         import numpy as np
-        from hessrmt.shards import Ensemble
-        from hessrmt.store import Store
+        from hessrmt.campaigns._shards import Ensemble
+        from hessrmt.campaigns._store import Store
 
         class Deadly:  # a column whose reading kills, when rows of another table are in already
             dtype = np.dtype(float)
@@ -238,7 +238,7 @@ def test_a_shard_that_fails_is_named(monkeypatch, tmp_path):
 
 
 def test_a_scheduler_that_is_lost(monkeypatch, tmp_path):
-    monkeypatch.setattr("hessrmt.workers.PATIENCE", 1.0)
+    monkeypatch.setattr("hessrmt.campaigns._workers.PATIENCE", 1.0)
     path = tmp_path / "points.sqlite"
     begun = threading.Event()
 
@@ -448,7 +448,7 @@ def test_workers_with_a_scheduler_are_refused(tmp_path):
 
 
 def test_a_scheduler_that_is_not_there(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("hessrmt.workers.PATIENCE", 0.5)
+    monkeypatch.setattr("hessrmt.campaigns._workers.PATIENCE", 0.5)
     path = tmp_path / "points.sqlite"
     command = ["campaign", "run", "--path", str(path), "--phi", "1/2"]
     assert main([*command, "--scheduler", "tcp://127.0.0.1:1"]) == 2

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hessrmt import SingleHiddenLayer
-from hessrmt.certificates import _exact_gradient, certify, hessian_lipschitz
+from hessrmt.critical_points.certificates import _exact_gradient, certify, hessian_lipschitz
 
 
 def problem(activation="tanh", seed=0, m=12, **widths):

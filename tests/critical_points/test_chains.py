@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hessrmt import chain_shard, find_critical_points
-from hessrmt.random_runs import draw_runs
+from hessrmt.critical_points import draw_runs
 
 
 def test_the_first_link_is_a_near_linear_search():

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from hessrmt import SingleHiddenLayer, descend
-from hessrmt import descent as module
-from hessrmt.random_runs import draw_runs
+from hessrmt.critical_points import descent as module
+from hessrmt.critical_points import draw_runs
 
 
 def plain(net, x, y, theta, level, rate, max_steps):

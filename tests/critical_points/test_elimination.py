@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from hessrmt import SingleHiddenLayer, elimination
-from hessrmt.backends import to_numpy
-from hessrmt.elimination import Surface
+from hessrmt import SingleHiddenLayer
+from hessrmt.critical_points import Surface, elimination
+from hessrmt.critical_points._backends import to_numpy
 
 SHAPES = [{"n": 4}, {"n0": 3, "n1": 5, "n2": 2}, {"n0": 6, "n1": 2, "n2": 7}, {"n": 1}]
 

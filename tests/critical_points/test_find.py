@@ -5,9 +5,7 @@ import pytest
 import torch
 
 from hessrmt import SingleHiddenLayer, find_critical_points, search_shard
-from hessrmt.classification import KINDS, examine
-from hessrmt.critical_points import STAGES
-from hessrmt.random_runs import draw_runs
+from hessrmt.critical_points import KINDS, STAGES, draw_runs, examine
 
 
 def dense_index(net, theta, x, y, tolerance=1e-6):

@@ -5,9 +5,13 @@ import pytest
 import torch
 from torch.func import jacrev, vmap
 
-from hessrmt import SingleHiddenLayer, elimination
-from hessrmt.elimination import Surface
-from hessrmt.searches import FullSearch, LevenbergMarquardt, ProjectedSearch
+from hessrmt import SingleHiddenLayer
+from hessrmt.critical_points import Surface, elimination
+from hessrmt.critical_points._levenberg_marquardt import (
+    FullSearch,
+    LevenbergMarquardt,
+    ProjectedSearch,
+)
 
 
 def problem(shape, runs=3, m=19, seed=0, activation="tanh"):

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from hessrmt import SingleHiddenLayer, find_critical_points
-from hessrmt.certificates import _exact_gradient, certify
+from hessrmt.critical_points.certificates import _exact_gradient, certify
 
 VALUES = np.arange(1.0, 17.0)
 AUTOENCODER = SingleHiddenLayer(n0=16, n1=4, n2=16, activation="linear")

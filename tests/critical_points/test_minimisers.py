@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from hessrmt import SingleHiddenLayer, minimise_shard, minimisers
-from hessrmt.random_runs import RandomRuns, draw_runs
+from hessrmt import SingleHiddenLayer, minimise_shard
+from hessrmt.critical_points import RandomRuns, draw_runs, minimisers
 
 
 def test_gradient_descent_is_plain():

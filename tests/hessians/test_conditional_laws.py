@@ -115,7 +115,7 @@ def test_bad_arguments_are_named(change, message):
 
 
 def test_a_point_that_does_not_converge_is_named(monkeypatch):
-    monkeypatch.setattr("hessrmt.conditional_laws._MOST_STEPS", 2)
+    monkeypatch.setattr("hessrmt.hessians.conditional_laws._MOST_STEPS", 2)
     x, W1, _ = draw(3, 9, 0)
     with pytest.raises(RuntimeError, match="equation for H0 does not converge at z = "):
         conditional_gauss_newton_stieltjes(0.1 + 0.1j, x, W1)

@@ -11,7 +11,7 @@ from hessrmt import (
     WishartPlusProductWishart,
     WishartPlusWigner,
 )
-from hessrmt import derivations as d
+from hessrmt.hessians import derivations as d
 
 MODELS = {
     d.wishart_plus_wigner_r: WishartPlusWigner,

@@ -7,8 +7,8 @@ import pytest
 from scipy import integrate, special
 
 from hessrmt import GaussNewtonLaw, MarchenkoPastur, ks_distance
-from hessrmt.activations import gaussian_averages
-from hessrmt.gauss_newton_equations import GaussNewtonEquations
+from hessrmt.hessians._activations import gaussian_averages
+from hessrmt.hessians._gauss_newton_equations import GaussNewtonEquations
 
 SLOPES = {
     "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0) * 1.0),
@@ -267,8 +267,8 @@ def test_solution_does_not_depend_on_company_or_quadrature(monkeypatch):
     x = np.linspace(0.05, 2.5, 7)
     together = law.pdf(x)
     np.testing.assert_allclose([law.pdf(point) for point in x], together, rtol=1e-9)
-    monkeypatch.setattr("hessrmt.gauss_newton_equations._LAMBDA_NODES", 240)
-    monkeypatch.setattr("hessrmt.gauss_newton_equations._T_NODES", 96)
+    monkeypatch.setattr("hessrmt.hessians._gauss_newton_equations._LAMBDA_NODES", 240)
+    monkeypatch.setattr("hessrmt.hessians._gauss_newton_equations._T_NODES", 96)
     np.testing.assert_allclose(GaussNewtonLaw(0.125).pdf(x), together, atol=2e-5)
 
 

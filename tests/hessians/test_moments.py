@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from hessrmt import SingleHiddenLayer, limiting_moments, moment_ratios, network_moments
-from hessrmt.freeness import free_moment, mixed_moments
-from hessrmt.hessian_moments import MOMENT_WORDS
+from hessrmt.hessians import MOMENT_WORDS
+from hessrmt.spectra import free_moment, mixed_moments
 
 
 def draw(n, phi, rng):

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hessrmt.networks import SingleHiddenLayer
-from hessrmt.training import train
+from hessrmt.networks import SingleHiddenLayer, train
 
 
 def random_problem(n, m, seed=0):

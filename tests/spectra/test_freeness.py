@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from hessrmt.ensembles import haar_orthogonal, wigner, wishart
-from hessrmt.freeness import (
+from hessrmt.laws import MarchenkoPastur, ProductWishart, Semicircle
+from hessrmt.spectra import (
     MixedMoment,
     bootstrap_interval,
     first_violation,
@@ -17,13 +17,15 @@ from hessrmt.freeness import (
     free_sum_cdf,
     free_sum_density,
     freeness_test,
+    haar_orthogonal,
     ks_distance,
     mixed_moments,
     mixed_words,
     rotated_sum_eigenvalues,
     wasserstein_distance,
+    wigner,
+    wishart,
 )
-from hessrmt.laws import MarchenkoPastur, ProductWishart, Semicircle
 
 MOMENTS = st.lists(st.floats(-2, 2), min_size=8, max_size=8)
 WORDS = st.text("AB", min_size=1, max_size=8)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hessrmt import Semicircle, ks_distance, wigner
-from hessrmt.spacings import (
+from hessrmt.spectra import (
     GOE_MEAN_RATIO,
     POISSON_MEAN_RATIO,
     ratio_cdf,

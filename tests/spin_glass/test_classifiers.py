@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hessrmt.classifiers import Classifiers, anneal, train_classifiers
+from hessrmt.spin_glass._classifiers import Classifiers, anneal, train_classifiers
 
 
 def problem(m=40, inputs=6, seed=0):

@@ -4,8 +4,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from hessrmt.critical_point_counts import _log_density, log_critical_points, log_leading_order
 from hessrmt.spin_glass import complexity, threshold_energy
+from hessrmt.spin_glass.counts import _log_density, log_critical_points, log_leading_order
 
 
 @pytest.mark.parametrize("H", [2, 3, 4, 7])

@@ -7,7 +7,7 @@ import pooch
 import pytest
 from sklearn import datasets
 
-from hessrmt.digits import load_digits
+from hessrmt.spin_glass import load_digits
 
 
 def write_idx(path, array, magic):

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from hessrmt.digits import load_digits
-from hessrmt.spin_glass_runs import anneal_chain, end_losses, minima_of_draw, train_group
+from hessrmt.spin_glass import anneal_chain, end_losses, load_digits, minima_of_draw, train_group
 
-BOOK = Path(__file__).resolve().parents[1] / "book"
+BOOK = Path(__file__).resolve().parents[2] / "book"
 
 
 @pytest.fixture
@@ -21,7 +20,9 @@ def images():
 
 @pytest.fixture
 def script(monkeypatch, images):
-    spec = importlib.util.spec_from_file_location("spin_glass_data", BOOK / "spin_glass_data.py")
+    spec = importlib.util.spec_from_file_location(
+        "spin_glass_data", BOOK / "scripts" / "spin_glass_data.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "load_digits", lambda rng: images)
@@ -82,7 +83,7 @@ def test_every_table_is_made_with_its_provenance(script, images, tmp_path):
 
 
 def test_each_number_names_another_run_with_the_settings_stated(images, monkeypatch):
-    module, calls = "hessrmt.spin_glass_runs.", []
+    module, calls = "hessrmt.spin_glass.runs.", []
     monkeypatch.setattr(module + "train_classifiers", lambda *_, **k: calls.append(k))
     monkeypatch.setattr(module + "anneal", lambda *_, **k: (calls.append(k), 0))
     for change in ({}, {"group": 1}, {"scaled": True}, {"epochs": 1000}, {"seed": 1}):
@@ -110,7 +111,7 @@ def test_a_table_of_other_columns_is_refused(script, tmp_path):
 
 def test_scaled_weights_have_the_variance_of_their_fan_in(monkeypatch, images):
     """Var W = 1/(3 fan-in): uniform in [-1, 1] has 1/3."""
-    monkeypatch.setattr("hessrmt.spin_glass_runs.train_classifiers", lambda nets, *_, **__: nets)
+    monkeypatch.setattr("hessrmt.spin_glass.runs.train_classifiers", lambda nets, *_, **__: nets)
     for scaled, factors in ((False, (1, 1)), (True, (100, 50))):
         nets = train_group(images, 50, 0, scaled=scaled)
         for W, factor in zip(nets, factors, strict=True):

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from hessrmt import SphericalSpinGlass, minimize
-from hessrmt.critical_point_counts import log_critical_points
-from hessrmt.spin_glass_simulation import find_critical_points
+from hessrmt.spin_glass import find_critical_points, log_critical_points
 
 
 def loss(X, w):
