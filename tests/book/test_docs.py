@@ -1,6 +1,7 @@
 """What the pages tell people to type: every command is accepted, every example runs."""
 
 import json
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -114,3 +115,18 @@ def test_every_chapter_can_set_itself_up_on_colab():
             assert 'if "google.colab" in sys.modules:' in source, page
             assert f'"{url}"' in source, page
             assert "remove-cell" in first["metadata"]["tags"], page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_the_pages_refer_to_is_there_and_documented(page):
+    """By the address under which the pages of the API have it, else Sphinx leaves plain text."""
+    documented = set()
+    for api in BOOK.glob("api_*.md"):
+        room = ""
+        for kind, name in re.findall(r"^\.\. (\w+):: (\S+)$", text_of(api), re.M):
+            room = name if kind == "currentmodule" else room
+            documented.add(name if kind == "automodule" else f"{room}.{name}")
+    targets = re.findall(r"\{(?:func|class|mod|meth)\}`[^`]*?~?(hessrmt[\w.]+)>?`", text_of(page))
+    for target in targets:
+        assert {target, target.rpartition(".")[0]} & documented, target
+        pkgutil.resolve_name(target)
