@@ -9,13 +9,16 @@ import re
 import sqlite3
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import hessrmt
 from hessrmt.optional import install_command, require
+from hessrmt.processes import open_streams, report, terminable
 
 if TYPE_CHECKING:
+    from hessrmt.book import Text
     from hessrmt.campaigns import Campaign
 
 __all__ = ["main"]
@@ -32,29 +35,43 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, or 2 after an error, which one line on standard error explains, 130 after Ctrl-C, or 1
-        where the reader of standard output, such as ``head``, has left.
+        0, or 2 after an error, which one line on standard error explains, 130 after Ctrl-C, SIGTERM
+        or SIGHUP, or 1 where the reader of standard output, such as ``head``, has left.
 
     Raises
     ------
     SystemExit
         By `argparse`, after ``--help``, ``--version`` or a malformed command.
     """
-    arguments = _parser().parse_args(argv)
+    open_streams()
     try:
-        code = int(arguments.run(arguments))
-        sys.stdout.flush()
-        return code
+        with terminable():
+            arguments = _parser().parse_args(argv)
+            code = int(arguments.run(arguments))
+            sys.stdout.flush()
+            return code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        _give_up_output()
         return 1
     except KeyboardInterrupt:
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # about the kernel just stopped
         return _fail("interrupted", code=130)
+    except OSError as error:  # a full disk, for one, which is noticed again at exit
+        _give_up_output()
+        return _fail(error)
+    except Exception as error:
+        return _fail(report(error))
+
+
+def _give_up_output() -> None:
+    """Let nothing go to standard output any more, not even at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(reason: object, code: int = 2) -> int:
-    print(f"hessrmt: {reason}", file=sys.stderr)
+    with suppress(OSError):
+        print("hessrmt:", " ".join(str(reason).splitlines()), file=sys.stderr)
     return code
 
 
@@ -123,7 +140,7 @@ def _add_campaign(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--runs", metavar="N", type=_count, default=1000, help="for each ratio (default: 1000)"
     )
-    run.add_argument("--seed", metavar="N", type=int, default=0, help="of all draws (default: 0)")
+    run.add_argument("--seed", metavar="N", type=_whole, default=0, help="of draws (default: 0)")
     run.add_argument(
         "--shard-size", metavar="N", type=_count, default=50, help="runs at a time (default: 50)"
     )
@@ -137,6 +154,10 @@ def _add_campaign(parser: argparse.ArgumentParser) -> None:
     status = commands.add_parser("status", help="how far a campaign has come, also while it runs")
     status.add_argument("path", metavar="FILE")
     status.set_defaults(run=_on_campaign, command=_campaign_status)
+
+    check = commands.add_parser("check", help="compare a file with the digests in it")
+    check.add_argument("path", metavar="FILE")
+    check.set_defaults(run=_on_campaign, command=_campaign_check)
 
     export = commands.add_parser("export", help="write a compact copy and where it comes from")
     export.add_argument("path", metavar="FILE")
@@ -171,16 +192,29 @@ def _add_parameters(
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
+    if not re.fullmatch("[0-9]{1,99}", text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text!r}")
     return int(text)
 
 
+def _whole(text: str) -> int:
+    if not re.fullmatch("[-+]?[0-9]{1,99}", text):
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}")
+    return int(text)
+
+
+_RATIO = re.compile(
+    r"[-+]?([0-9]{1,99}/[0-9]{1,99}|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?)"
+)
+
+
 def _ratio(text: str) -> Fraction:
     try:
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise argparse.ArgumentTypeError(f"must be a ratio, as 1/2 or 0.5, got {text!r}") from None
+        if _RATIO.fullmatch(text):
+            return Fraction(text)
+    except ZeroDivisionError:
+        pass
+    raise argparse.ArgumentTypeError(f"must be a ratio, as 1/2 or 0.5, got {text!r}") from None
 
 
 def _on_book(arguments: argparse.Namespace) -> int:
@@ -228,6 +262,10 @@ def _campaign_status(campaign: Campaign, arguments: argparse.Namespace) -> None:
         print(progress)
 
 
+def _campaign_check(campaign: Campaign, arguments: argparse.Namespace) -> None:
+    print(campaign.check())
+
+
 def _campaign_export(campaign: Campaign, arguments: argparse.Namespace) -> None:
     campaign.export(arguments.out)
     print("copy:", arguments.out)
@@ -249,7 +287,7 @@ def _list(arguments: argparse.Namespace) -> None:
 def _rerun(arguments: argparse.Namespace) -> None:
     from hessrmt.book import rerun
 
-    values = {name: _value(name, text) for name, text in _given(arguments)}
+    values = dict(_given(arguments))
     result = rerun(arguments.chapter, values, **_options(arguments))
     print("notebook:", os.path.relpath(result.notebook))
     if result.page:
@@ -259,10 +297,7 @@ def _rerun(arguments: argparse.Namespace) -> None:
 def _sweep(arguments: argparse.Namespace) -> None:
     from hessrmt.book import sweep
 
-    grid = {
-        name: [_value(name, item) for item in re.findall(r"(?:\[[^\]]*\]|[^,])+", text)]
-        for name, text in _given(arguments)
-    }
+    grid = {name: text.split_values() for name, text in _given(arguments)}
     options = {"jobs": arguments.jobs, "force": arguments.force, **_options(arguments)}
     index, results = sweep(arguments.chapter, grid, **options)
     print(f"{len(results)} runs:", os.path.relpath(index))
@@ -272,33 +307,11 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(arguments, name) for name in ("out", "book", "html", "progress")}
 
 
-def _given(arguments: argparse.Namespace) -> list[tuple[str, str]]:
-    from hessrmt.book import BookError
+def _given(arguments: argparse.Namespace) -> list[tuple[str, Text]]:
+    from hessrmt.book import BookError, Text
 
     names = [name for name, _ in arguments.parameters]
     for name in names:
         if names.count(name) > 1:
             raise BookError(f"{name} is given twice")
-    return [(name, text) for name, text in arguments.parameters]
-
-
-def _value(name: str, text: str) -> Any:
-    """Read a value as YAML, and as a number what looks like one: YAML has 1e-3 as a string."""
-    import yaml
-
-    from hessrmt.book import BookError
-
-    try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
-        raise BookError(f"{name} has a value that cannot be read: {text!r}") from None
-    return [_number(item) for item in value] if isinstance(value, list) else _number(value)
-
-
-def _number(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return float(value)
-    except ValueError:
-        return value
+    return [(name, Text(text)) for name, text in arguments.parameters]

@@ -15,7 +15,7 @@ __all__ = ["Missing", "door", "install_command", "require"]
 _EXTRAS = {
     **dict.fromkeys(["torch", "sklearn", "PIL", "pooch"], "networks"),
     **dict.fromkeys(["matplotlib", "yaml", "papermill", "jupyter_client", "IPython"], "book"),
-    **dict.fromkeys(["dask", "distributed", "filelock", "tqdm"], "campaign,networks"),
+    **dict.fromkeys(["dask", "distributed", "threadpoolctl", "tqdm"], "campaign,networks"),
 }
 _CHECKOUT = Path(__file__).resolve().parents[1]
 

@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import hessrmt.book.reruns
 import hessrmt.book.sweeps
-from hessrmt.book import Result
+from hessrmt.book import Result, Text
 from hessrmt.cli import main
 from hessrmt.optional import install_command
 
@@ -73,44 +73,15 @@ def test_list(book, capsys):
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("0.5", 0.5),
-        ("2", 2),
-        ("1e-3", 1e-3),
-        ("-1E3", -1000.0),
-        ("-.5", -0.5),
-        ("normal", "normal"),
-        ("'normal'", "normal"),
-        ("[0.1, 2, 1e-2]", [0.1, 2, 0.01]),
-        ("true", True),
-        ("-inf", float("-inf")),
-        ("0.5j", "0.5j"),
-    ],
-)
-def test_values_of_rerun(calls, text, value):
-    assert main(["rerun", "glass", "-p", "u", text, "-p", "size", "3"]) == 0
-    (((_, parameters), _),) = calls
-    assert parameters == {"u": value, "size": 3}
-    assert type(parameters["u"]) is type(value)
-
-
-@pytest.mark.parametrize(
-    ("text", "values"),
-    [
-        ("0.25,0.5", [0.25, 0.5]),
-        ("-1.5,-1e-3,-2", [-1.5, -0.001, -2]),
-        ("normal, sign", ["normal", "sign"]),
-        ("[0.1, 0.2],[0.3],", [[0.1, 0.2], [0.3]]),
-        ("7", [7]),
-        ("", []),
-    ],
-)
-def test_values_of_sweep(calls, text, values):
-    assert main(["sweep", "glass", "-p", "u", text]) == 0
-    (((_, grid), _),) = calls
-    assert grid == {"u": values}
+def test_values_are_handed_on_as_they_were_typed(calls):
+    """Their parameters read them: ``tests/book/test_parameters.py`` has how."""
+    assert main(["rerun", "glass", "-p", "u", "-.5", "-p", "law", " 010 # yes"]) == 0
+    assert main(["sweep", "glass", "-p", "u", "-1.5,-1e-3", "-p", "levels", "[1, 2],[3],"]) == 0
+    (((_, given), _), ((_, grid), _)) = calls
+    assert given == {"u": "-.5", "law": " 010 # yes"}
+    assert grid == {"u": ["-1.5", "-1e-3"], "levels": ["[1, 2]", "[3]"]}
+    for values in (given.values(), *grid.values()):
+        assert {type(value) for value in values} == {Text}
 
 
 def test_options_and_output(calls, capsys):
@@ -140,9 +111,9 @@ def test_options_and_output(calls, capsys):
         ("rerun glass -p u 0.5", "u must be in (-inf, 0], got 0.5"),
         ("rerun glass -p u nan", "u must be in (-inf, 0], got nan"),
         ("rerun glass -p u 1j", "u must be real numbers in (-inf, 0], got '1j'"),
-        ("rerun glass -p u true", "u must be real numbers in (-inf, 0], got True"),
+        ("rerun glass -p u true", "u must be real numbers in (-inf, 0], got 'true'"),
         ("rerun glass -p size 3.0", "size must be an integer in [2, 100], got 3.0"),
-        ("rerun glass -p levels [1", "levels has a value that cannot be read: '[1'"),
+        ("rerun glass -p levels [1", "levels must be a list, each in (0, 4], got '[1'"),
         ("rerun glass -p u -1 -p u -2", "u is given twice"),
         ("sweep glass -p size 3,1", "size must be in [2, 100], got 1"),
         ("sweep glass -p size ,", "size must be given a list of values, got []"),

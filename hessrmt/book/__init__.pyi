@@ -1,6 +1,5 @@
 from .contents import BookError as BookError
 from .contents import Chapter as Chapter
-from .contents import Parameter as Parameter
 from .contents import chapters as chapters
 from .contents import find_chapter as find_chapter
 from .contents import literal as literal
@@ -13,6 +12,8 @@ from .figures import density_histogram as density_histogram
 from .figures import law_grid as law_grid
 from .figures import use_style as use_style
 from .figures import verdict_tiles as verdict_tiles
+from .parameters import Parameter as Parameter
+from .parameters import Text as Text
 from .reruns import Result as Result
 from .reruns import rerun as rerun
 from .sweeps import sweep as sweep

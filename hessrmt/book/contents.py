@@ -14,83 +14,33 @@ import ast
 import difflib
 import io
 import json
+import os
 import re
 import tokenize
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from hessrmt.validation import choice, integer, real
+from hessrmt.book.parameters import KINDS, Parameter, Value, one_line
 
-__all__ = ["BookError", "Chapter", "Parameter", "chapters", "find_chapter"]
-
-Value = float | int | str | bool | list[float] | list[int]
+__all__ = [
+    "BookError",
+    "Chapter",
+    "Parameter",
+    "Value",
+    "chapters",
+    "find_chapter",
+    "literal",
+    "read_yaml",
+    "toc_files",
+]
 
 
 class BookError(Exception):
     """What is wrong with a chapter, a parameter or a rerun, in one line for its user."""
-
-
-def _boolean(name: str, value: Any, domain: str) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} must be one of {domain}, got {value!r}")
-    return value
-
-
-_CHECKS: dict[str, Callable[[str, Any, str], Any]] = {
-    "float": real,
-    "int": integer,
-    "str": choice,
-    "bool": _boolean,
-}
-_LISTS = {"list[float]": real, "list[int]": integer}
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter of a chapter, as the chapter's parameters cell declares it.
-
-    Examples
-    --------
-    >>> phi = Parameter("phi", "float", 0.5, "(0, 4]", "parameters per scalar target")
-    >>> print(phi)
-    phi in (0, 4]
-    >>> phi.check(1)
-    1.0
-    """
-
-    name: str
-    type: str
-    default: Value
-    domain: str
-    help: str
-
-    def __str__(self) -> str:
-        words = {"float": "in", "int": "in", "str": "one of", "bool": "one of"}
-        return f"{self.name} {words.get(self.type, 'each in')} {self.domain}"
-
-    def check(self, value: Any) -> Value:
-        """Return `value` as this parameter's type, inside its domain.
-
-        Whole numbers are accepted where a float is meant; NaN and infinities never are.
-
-        Raises
-        ------
-        TypeError
-            If `value` is of another kind.
-        ValueError
-            If it, or an element of it, is outside the domain.
-        """
-        if self.type in _CHECKS:
-            return _CHECKS[self.type](self.name, value, self.domain)  # type: ignore[no-any-return]
-        if not isinstance(value, list | tuple):
-            raise TypeError(f"{self.name} must be a list, each in {self.domain}, got {value!r}")
-        if not value:
-            raise ValueError(f"{self.name} must have elements in {self.domain}, got []")
-        return [_LISTS[self.type](self.name, item, self.domain) for item in value]
 
 
 @dataclass(frozen=True)
@@ -179,22 +129,55 @@ def find_chapter(name: str, book: str | Path | None = None) -> Chapter:
         If there is none, or as in `chapters`.
     """
     root = _root(book)
-    paths = {path.stem: path for path in _notebooks(root)}
-    stem = Path(name).name.removesuffix(".ipynb")
-    if stem not in paths:
-        there = ", ".join(paths) or "none"
-        raise BookError(f"there is no chapter {name!r}{_closest(stem, paths)}; chapters: {there}")
-    return _read(root, paths[stem])
+    paths = _notebooks(root)
+    given = Path(name.removesuffix(".ipynb"))
+    found = [path for path in paths if path.stem == given.name and _leads_to(given, path, root)]
+    if len(found) > 1:
+        which = ", ".join(str(path.relative_to(root)) for path in found)
+        raise BookError(f"there are several chapters {name!r}, say with the folder which: {which}")
+    if not found:
+        stems = [path.stem for path in paths]
+        where = "" if given.parent == Path() else " in this book"
+        closest = _closest(given.name, stems)
+        there = ", ".join(stems) or "none"
+        raise BookError(f"there is no chapter {name!r}{where}{closest}; chapters: {there}")
+    return _read(root, found[0])
+
+
+def _leads_to(given: Path, path: Path, root: Path) -> bool:
+    """Whether a name, with a folder or without, is that of a notebook of the book."""
+    if given.parent == Path():
+        return True
+    leads = {os.path.realpath(place / f"{given}.ipynb") for place in (Path(), root)}
+    return os.path.realpath(path) in leads
 
 
 def toc_files(toc: Any) -> Iterator[str]:
     """Yield the files of a table of contents in its order, without their endings."""
     if isinstance(toc, Mapping):
-        yield from (toc[key] for key in ("root", "file") if key in toc)
+        yield from (toc[key] for key in ("root", "file") if isinstance(toc.get(key), str))
         toc = list(toc.values())
     if isinstance(toc, list):
         for item in toc:
             yield from toc_files(item)
+
+
+def read_yaml(path: Path, *, texts: bool = False) -> Any:
+    """Read a file of the book's settings; with `texts` every value as the text that it is.
+
+    Raises
+    ------
+    BookError
+        If it cannot be read.
+    """
+    # YAML guesses: a file called 010, no or 1:30 would be a number or a truth value.
+    loader = yaml.BaseLoader if texts else yaml.SafeLoader
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, RecursionError) as error:
+        where = f", line {mark.line + 1}" if (mark := getattr(error, "problem_mark", None)) else ""
+        reason = getattr(error, "problem", None) or one_line(error)
+        raise BookError(f"{path.name}{where} cannot be read: {reason}") from error
 
 
 def literal(path: Path) -> str:
@@ -205,16 +188,20 @@ def literal(path: Path) -> str:
 def _root(book: str | Path | None) -> Path:
     checkout = Path(__file__).resolve().parents[2]
     for place in [checkout / "book", Path("book")] if book is None else [Path(book)]:
-        for root in (place.resolve(), place.resolve().parent):
-            if place.is_dir() and (root / "_toc.yml").is_file():
+        folder = Path(os.path.realpath(place))
+        for root in (folder, folder.parent):
+            if folder.is_dir() and (root / "_toc.yml").is_file():
                 return root
     where = f"at {book}" if book is not None else "here, name its folder"
     raise BookError(f"no book found {where} (the folder has _toc.yml in it or beside it)")
 
 
 def _notebooks(root: Path) -> list[Path]:
-    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    paths = [root / f"{file.removesuffix('.ipynb')}.ipynb" for file in toc_files(toc)]
+    try:
+        files = list(toc_files(read_yaml(root / "_toc.yml", texts=True)))
+    except RecursionError as error:
+        raise BookError("_toc.yml is nested too deep") from error
+    paths = [root / f"{file.removesuffix('.ipynb')}.ipynb" for file in files]
     return [path for path in paths if path.is_file()]
 
 
@@ -224,7 +211,9 @@ def _read(root: Path, path: Path) -> Chapter:
         tagged = (cell.source for cell in cells if "parameters" in cell.tags)
         parameters = tuple(_parameter(*declared) for declared in _declared(next(tagged, "")))
     except (SyntaxError, TypeError, ValueError) as error:
-        raise BookError(f"{path.name}: {str(error).splitlines()[0]}") from error
+        raise BookError(f"{path.name}: {one_line(error)}") from error
+    except (AttributeError, LookupError, MemoryError, RecursionError) as error:
+        raise BookError(f"{path.name} is not a notebook: {one_line(error)}") from error
     text = "\n".join(cell.source for cell in cells if cell.kind == "markdown")
     heading = re.search(r"^#\s+(.+)$", text, re.MULTILINE)
     return Chapter(root, path, heading[1].strip() if heading else path.stem, parameters)
@@ -258,8 +247,8 @@ def _declared(source: str) -> Iterator[tuple[str, str, ast.expr, str]]:
 
 def _parameter(name: str, kind: str, default: ast.expr, help: str) -> Parameter:
     """Make a parameter of what a cell declares, with its default checked like any value."""
-    if kind not in (*_CHECKS, *_LISTS):
-        allowed = ", ".join((*_CHECKS, *_LISTS))
+    if kind not in KINDS:
+        allowed = ", ".join(KINDS)
         raise TypeError(f"the type of {name} must be one of {allowed}, got {kind}")
     match = _COMMENT.fullmatch(help)
     text, domain = match.groups() if match else (help, "True | False" if kind == "bool" else "")

@@ -30,7 +30,16 @@ import yaml
 from jupyter_client.manager import AsyncKernelManager
 from papermill.iorw import load_notebook_node
 
-from hessrmt.book.contents import BookError, Chapter, Value, find_chapter, literal, toc_files
+from hessrmt.book._results import RECORD, hidden_folder, put_in_place
+from hessrmt.book.contents import (
+    BookError,
+    Chapter,
+    Value,
+    find_chapter,
+    literal,
+    read_yaml,
+    toc_files,
+)
 
 __all__ = ["Job", "Result", "plan_jobs", "rerun", "run_job", "source_digest"]
 
@@ -38,6 +47,11 @@ __all__ = ["Job", "Result", "plan_jobs", "rerun", "run_job", "source_digest"]
 logging.getLogger("papermill").addHandler(logging.NullHandler())
 
 _FAILED, _LOG = ".failed.ipynb", ".failed.log"
+_LITTER = (
+    *("~", ".swp", ".swo", ".bak", ".orig", ".rej", ".tmp", ".part", ".pyc"),
+    *(".lock", "-wal", "-shm", "-journal"),
+    *("Thumbs.db", "desktop.ini", "__pycache__", "__MACOSX", "Icon\r"),
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +74,7 @@ class Job:
     @property
     def record(self) -> Path:
         """What was run: parameters, versions, time, and a digest of the sources."""
-        return self.target / "rerun.json"
+        return self.target / RECORD
 
     @property
     def result(self) -> Result:
@@ -127,10 +141,13 @@ def plan_jobs(
     if html and importlib.util.find_spec("jupyter_book") is None:
         raise BookError("pages are made by jupyter-book: pip install 'hessrmt[book]'")
     chapter = find_chapter(name, book)
-    folder = Path(out).resolve() / chapter.name
-    if folder.is_relative_to(chapter.path.parent):
-        raise BookError(f"out must be a folder outside of the book, got {out}")
+    folder = Path(os.path.realpath(Path(out) / chapter.name))
     targets = {folder / _label(v): v for v in map(chapter.check, points)}
+    for place in (folder, *targets):  # wherever links lead
+        if Path(os.path.realpath(place)).is_relative_to(chapter.path.parent):
+            raise BookError(f"out must be a folder outside of the book, got {out}")
+        if place.is_symlink() or (os.path.lexists(place) and not place.is_dir()):
+            raise BookError(f"{_shown(place)} is in the way: it is no folder of a result")
     return [Job(chapter, values, target, html) for target, values in targets.items()]
 
 
@@ -154,56 +171,49 @@ def source_digest(chapter: Chapter) -> str:
     digest = hashlib.sha256()
     for cell in load_notebook_node(str(chapter.path)).cells:
         digest.update(cell.source.encode())
-    data = chapter.path.with_name("data")
-    for file in sorted([*Path(__file__).resolve().parents[1].rglob("*.py"), *data.rglob("*")]):
-        if file.is_file():
-            digest.update(file.read_bytes())
+    package, data = Path(__file__).resolve().parents[1], chapter.path.with_name("data")
+    for root, pattern in ((package, "*.py"), (data, "*")):
+        for file in sorted(root.rglob(pattern)):
+            name = file.relative_to(root)
+            if file.is_file() and not any(map(_is_litter, name.parts)):
+                content = hashlib.sha256(file.read_bytes()).hexdigest()
+                digest.update(f"{name.as_posix()} {content}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def _is_litter(name: str) -> bool:
+    """Whether a file is none of the sources: what systems, editors and programs leave behind."""
+    return name.startswith((".", "~$", "#")) or name.endswith(_LITTER) or name in _LITTER
 
 
 def run_job(job: Job, progress: bool | dict[str, Any]) -> None:
     """Carry a job out in a hidden folder beside its place, then move the result there."""
-    hidden = _hidden_folder(job.target)
-    notebook = hidden / "result" / job.chapter.path.name
-    notebook.parent.mkdir(parents=True)
-    try:
-        source, start = source_digest(job.chapter), time.perf_counter()
-        _execute(job, notebook, progress)
-        versions = {n: importlib.metadata.version(n) for n in ("hessrmt", "numpy", "scipy")}
-        record = {
-            "chapter": job.chapter.name,
-            "parameters": job.values,
-            "seconds": round(time.perf_counter() - start, 1),
-            "source": source,
-            "versions": {"python": platform.python_version(), **versions},
-        }
-        text = json.dumps(record, indent=2) + "\n"
-        (notebook.parent / job.record.name).write_text(text, encoding="utf-8")
-        if job.html:
-            _make_page(job, notebook, hidden / "site")
-        if job.target.exists():
-            job.target.rename(hidden / "earlier")
-        notebook.parent.rename(job.target)
+    with hidden_folder(job.target) as hidden:
+        notebook = hidden / "result" / job.chapter.path.name
+        notebook.parent.mkdir()
+        try:
+            source, start = source_digest(job.chapter), time.perf_counter()
+            _execute(job, notebook, progress)
+            record = _record(job, source, time.perf_counter() - start)
+            if job.html:
+                _make_page(job, notebook, hidden / "site")
+        except BookError as error:
+            kept = notebook.replace(job.beside(_FAILED))
+            raise BookError(f"{error} (notebook: {_shown(kept)})") from error
+        put_in_place(job.target, notebook.parent, record)
         for suffix in (_FAILED, _LOG):
             job.beside(suffix).unlink(missing_ok=True)
-    except BookError as error:
-        kept = notebook.replace(job.beside(_FAILED))
-        raise BookError(f"{error} (notebook: {_shown(kept)})") from error
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
 
 
-def _hidden_folder(target: Path) -> Path:
-    """Name this process's folder beside `target`, after removing those of killed processes."""
-    host = platform.node()
-    for folder in target.parent.glob(f".*@{host}@*") if os.name == "posix" else []:
-        try:
-            os.kill(int(folder.name.rpartition("@")[2]), 0)  # signal 0 only asks
-        except ProcessLookupError:
-            shutil.rmtree(folder, ignore_errors=True)
-        except PermissionError:  # there is such a process, of another user
-            continue
-    return target.with_name(f".{target.name}@{host}@{os.getpid()}")
+def _record(job: Job, source: str, seconds: float) -> dict[str, Any]:
+    versions = {n: importlib.metadata.version(n) for n in ("hessrmt", "numpy", "scipy")}
+    return {
+        "chapter": job.chapter.name,
+        "parameters": job.values,
+        "seconds": round(seconds, 1),
+        "source": source,
+        "versions": {"python": platform.python_version(), **versions},
+    }
 
 
 def _execute(job: Job, notebook: Path, progress: bool | dict[str, Any]) -> None:
@@ -264,16 +274,18 @@ def _make_page(job: Job, notebook: Path, site: Path) -> None:
     unwanted = shutil.ignore_patterns("*.ipynb", ".*", "_build", "out")
     shutil.copytree(root / path.parent, site / path.parent, ignore=unwanted)
     shutil.copy(notebook, site / path)
-    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    toc = read_yaml(root / "_toc.yml", texts=True)
     cited = [f for f in toc_files(toc) if _has_bibliography(site / f"{f}.md")]
-    toc = {
-        "format": "jb-book",
-        "root": path.with_suffix("").as_posix(),
-        "chapters": [{"file": file} for file in cited],
-    }
-    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    toc = {"format": "jb-book", "root": path.with_suffix("").as_posix()}
+    if cited:
+        toc["chapters"] = [{"file": file} for file in cited]
+    config = read_yaml(root / "_config.yml")
+    if not isinstance(config, dict):
+        raise BookError("_config.yml must have settings, each with its name")
     given = ", ".join(f"{name} = {value}" for name, value in job.values.items())
-    config["title"] = given or "default parameters"
+    title = given.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    config["title"] = title or "default parameters"
+    _add_extension(config, "hessrmt.book._titles")
     config["execute"] = {"execute_notebooks": "off"}
     (site / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
     (site / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -286,6 +298,16 @@ def _make_page(job: Job, notebook: Path, site: Path) -> None:
         log.write_text(build.stdout + build.stderr, encoding="utf-8")
         raise BookError(f"{path.stem} ran, but its page could not be built, see {_shown(log)}")
     html.rename(notebook.with_name("html"))
+
+
+def _add_extension(config: dict[str, Any], name: str) -> None:
+    """Add an extension of Sphinx to a book's settings, where they have theirs."""
+    sphinx = config["sphinx"] = dict(config.get("sphinx") or {})
+    own = sphinx["config"] = dict(sphinx.get("config") or {})
+    if "extensions" in own:
+        own["extensions"] = [*own["extensions"], name]
+    else:
+        sphinx["extra_extensions"] = [*(sphinx.get("extra_extensions") or []), name]
 
 
 def _has_bibliography(page: Path) -> bool:

@@ -7,7 +7,6 @@ from the same sources is kept, so the same sweep again, after a kill, does the r
 from __future__ import annotations
 
 import filecmp
-import json
 import logging
 import os
 import signal
@@ -17,7 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from html import escape
 from itertools import islice, product
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -25,8 +24,12 @@ from urllib.parse import quote
 
 from tqdm.auto import tqdm
 
+from hessrmt.book._results import RECORD, read_record
 from hessrmt.book.contents import BookError
 from hessrmt.book.reruns import Job, Result, plan_jobs, run_job, source_digest
+from hessrmt.files import write_text
+from hessrmt.processes import Terminated, unguarded
+from hessrmt.validation import integer
 
 __all__ = ["sweep"]
 
@@ -69,6 +72,7 @@ def sweep(
     BookError
         As in `rerun`, before anything has run; or when all is done, if some runs have failed.
     """
+    jobs = integer("jobs", jobs, "[1, inf)")
     for name, values in grid.items():
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise BookError(f"{name} must be given a list of values, got {values!r}")
@@ -91,9 +95,10 @@ def sweep(
 
 def _finished(job: Job, source: str) -> bool:
     page = job.result.page
-    if not job.record.is_file() or not (page is None or page.is_file()):
+    record = read_record(job.record)
+    if record is None or not job.result.notebook.is_file():
         return False
-    return bool(json.loads(job.record.read_text(encoding="utf-8"))["source"] == source)
+    return bool(record["source"] == source) and (page is None or page.is_file())
 
 
 def _attempts(todo: list[Job], jobs: int, progress: bool) -> Iterator[str | None]:
@@ -103,7 +108,7 @@ def _attempts(todo: list[Job], jobs: int, progress: bool) -> Iterator[str | None
         for job in todo:
             yield _attempt(job, {**bar, "desc": job.target.name} if progress else False)
         return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker) as pool:
+    with unguarded(), ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker) as pool:
         waiting = iter(todo)  # no more are handed over than run, so that Ctrl-C leaves none to do
         running = {pool.submit(_work, job) for job in islice(waiting, jobs)}
         try:
@@ -111,6 +116,11 @@ def _attempts(todo: list[Job], jobs: int, progress: bool) -> Iterator[str | None
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 running |= {pool.submit(_work, job) for job in islice(waiting, len(done))}
                 yield from (future.result() for future in done)
+        except Terminated:  # which the workers have not heard of, as they would of Ctrl-C
+            for process in active_children():
+                if process.pid is not None:
+                    os.kill(process.pid, signal.SIGINT)
+            raise
         except BrokenProcessPool:
             raise BookError("a process was killed; the same sweep again does the rest") from None
 
@@ -166,11 +176,10 @@ _HEAD = """<!DOCTYPE html>
 def _write_index(job: Job, source: str) -> Path:
     """Write, beside the results of a chapter, a page with a table of those that are up to date."""
     folder, chapter = job.target.parent, job.chapter
-    records = {
-        file.parent: json.loads(file.read_text(encoding="utf-8"))
-        for file in folder.glob("*/rerun.json")
+    records = {file.parent: read_record(file) for file in folder.glob(f"*/{RECORD}")}
+    current = {
+        place: record for place, record in records.items() if record and record["source"] == source
     }
-    current = {place: record for place, record in records.items() if record["source"] == source}
     given = {name for record in current.values() for name in record["parameters"]}
     columns = [parameter for parameter in chapter.parameters if parameter.name in given]
     rows = []
@@ -180,19 +189,23 @@ def _write_index(job: Job, source: str) -> Path:
         kind, file = "notebook", result.notebook
         if result.page and result.page.is_file():
             kind, file = "page", result.page
-        link = f'<a href="{quote(file.relative_to(folder).as_posix())}">{kind}</a>'
+        link = f'<a href="{quote(os.fsencode(file.relative_to(folder).as_posix()))}">{kind}</a>'
         rows.append((values, [*(escape(str(v)) for v in values), f"{record['seconds']} s", link]))
     head = "".join(f"<th>{escape(name)}" for name in [*(c.name for c in columns), "time", "result"])
-    body = "".join("<tr><td>" + "<td>".join(cells) + "\n" for _, cells in sorted(rows))
+    body = "".join("<tr><td>" + "<td>".join(cells) + "\n" for _, cells in sorted(rows, key=_order))
     rest = ", ".join(f"{p.name} = {p.default}" for p in chapter.parameters if p not in columns)
     index = folder / "index.html"
-    index.write_text(
+    text = (
         _HEAD.format(title=escape(chapter.name))
         + f"<table>\n<tr>{head}\n{body}</table>\n"
-        + (f"<p>At their defaults: {escape(rest)}.\n" if rest else ""),
-        encoding="utf-8",
+        + (f"<p>At their defaults: {escape(rest)}.\n" if rest else "")
     )
+    write_text(index, text.encode(errors="surrogateescape").decode(errors="backslashreplace"))
     return index
+
+
+def _order(row: tuple[list[Any], list[str]]) -> list[tuple[str, Any]]:
+    return [(type(value).__name__, value) for value in row[0]]
 
 
 def _share_theme(plan: list[Job]) -> None:

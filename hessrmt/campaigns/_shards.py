@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_info, threadpool_limits
 
 __all__ = ["CampaignError", "Ensemble", "Shard", "Table", "check_device", "make_shard"]
 
@@ -78,15 +79,46 @@ def make_shard(ensemble: Ensemble, shard: int) -> Shard:
     """Make a shard, here."""
     import torch
 
-    torch.set_num_threads(1)
     check_device(ensemble.device)
-    started = time.process_time()
-    tables = _search(ensemble, shard) if ensemble.task == "search" else _minimise(ensemble, shard)
-    seconds = time.process_time() - started
-    machine = f"{platform.system()} {platform.machine()}"
-    if ensemble.device == "cuda":
-        machine += f", {torch.cuda.get_device_name()}"
-    return Shard(tables, seconds, machine, _versions())
+    make = _search if ensemble.task == "search" else _minimise
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        # Here as well as in the environment, which may be that of somebody else's cluster.
+        with threadpool_limits(1):
+            started = time.process_time()
+            tables = make(ensemble, shard)
+            seconds = time.process_time() - started
+    finally:
+        torch.set_num_threads(threads)
+    return Shard(tables, seconds, _machine(ensemble.device), _versions())
+
+
+def _machine(device: str) -> str:
+    """What rounding depends on, and chaotic runs with it: processor, and kernels chosen for it."""
+    import torch
+
+    kernels = [
+        f"{library['internal_api']} {library['architecture']}"
+        for library in threadpool_info()
+        if "architecture" in library
+    ]
+    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", ["baseline"])
+    kernels += [f"numpy {found[-1]}", f"torch {torch.backends.cpu.get_cpu_capability()}"]
+    parts = [f"{platform.system()} {platform.machine()}", _processor(), *sorted(set(kernels))]
+    if device == "cuda":
+        parts.append(torch.cuda.get_device_name())
+    return ", ".join(parts)
+
+
+def _processor() -> str:
+    """Name of the processor's model, as well as the system knows it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or "unknown processor")
 
 
 def _versions() -> str:

@@ -9,12 +9,13 @@ Readers find the views ``runs``, ``snapshots`` and ``minimisers``, in which ever
 it belongs to. Beneath lie ``ensembles``, ``shards``, ``sessions`` (one row for each time that the
 campaign was run) and the tables with the values, which name an ensemble by its number only.
 
-While it is written the file is in WAL mode, so that others can read it; at rest it is one plain
-file, which can be read where nothing can be written.
+While it is written the file is in WAL mode, so that others can read it. After each shard it is
+complete by itself, and at rest nothing is beside it: a copy of this one file lacks nothing.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
@@ -24,76 +25,23 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from filelock import FileLock, Timeout
-from numpy.typing import NDArray
-
+from hessrmt.campaigns import _layout as layout
+from hessrmt.campaigns._places import check_place, connect
+from hessrmt.campaigns._reading import Reader
 from hessrmt.campaigns._shards import CampaignError, Ensemble, Table
+from hessrmt.files import Lock
 
 __all__ = ["Store"]
 
-_APPLICATION = 0x68657373  # "hess": what makes an SQLite file one of ours
-_VERSION = 1
-_MARKS = {"application_id": _APPLICATION, "user_version": _VERSION}
 
-_SCHEMA = """
-CREATE TABLE ensembles (
-    id INTEGER PRIMARY KEY,
-    task TEXT NOT NULL, method TEXT NOT NULL, steps INTEGER NOT NULL,
-    n INTEGER NOT NULL, m INTEGER NOT NULL, seed INTEGER NOT NULL,
-    shard_size INTEGER NOT NULL, device TEXT NOT NULL,
-    wanted INTEGER NOT NULL,
-    UNIQUE (task, method, steps, n, m, seed)
-);
-CREATE TABLE sessions (
-    id INTEGER PRIMARY KEY,
-    command TEXT NOT NULL, workers INTEGER NOT NULL, started REAL NOT NULL, seen REAL NOT NULL
-);
-CREATE TABLE shards (
-    ensemble INTEGER NOT NULL REFERENCES ensembles, shard INTEGER NOT NULL,
-    session INTEGER NOT NULL REFERENCES sessions,
-    seconds REAL NOT NULL, machine TEXT NOT NULL, versions TEXT NOT NULL,
-    PRIMARY KEY (ensemble, shard)
-) WITHOUT ROWID;
-"""
+class Store(Reader):
+    """The database of a campaign: opened for reading, or with `writing`."""
 
-# The views: what they show besides the ensemble's phi, n, m and seed, and what tells apart the
-# rows of one ensemble.
-_VIEWS = {
-    "runs": "e.method AS search, e.steps AS max_steps, v.run / e.shard_size AS shard, v.run",
-    "snapshots": "e.method AS search, v.run, v.stage",
-    "minimisers": "e.method, e.steps, v.run / e.shard_size AS shard, v.run",
-}
-_KEYS = {"runs": ["run"], "snapshots": ["run", "stage"], "minimisers": ["run"]}
-_TYPES = {"U": "TEXT", "i": "INTEGER", "u": "INTEGER", "b": "INTEGER", "f": "REAL"}
-
-
-class Store:
-    """The database of a campaign, opened for reading.
-
-    Parameters
-    ----------
-    path : path-like
-        The file. Nothing is created or changed beside it, unless a campaign is writing to it.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    CampaignError
-        If the file is something else than the file of a campaign.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        if not self.path.is_file():
-            raise FileNotFoundError(f"there is no campaign at {self.path}")
-        self._db = _connect(self.path, "ro")
-        try:
-            _check(self._db, self.path)
-        except BaseException:
-            self._db.close()
-            raise
+    _file: Path  # where the path leads
+    _lock: Lock
+    _identity: os.stat_result | None  # of the file that was opened
+    _entered: int  # shards, since then
+    _clock: float  # what the monotonic clock is ahead of the time, in seconds
 
     @classmethod
     @contextmanager
@@ -103,46 +51,103 @@ class Store:
         Raises
         ------
         CampaignError
-            If another process writes to the file, or it is no file of a campaign.
+            If another process writes to the file, it is no file of a campaign, it is damaged, or
+            it is removed or replaced before the end.
         """
         store = cls.__new__(cls)
         store.path = Path(path)
-        _check_place(store.path)
+        store._file = check_place(store.path)
+        store._lock = store._hold()
         try:
-            # A lock of the operating system: a process that is killed lets go of it.
-            lock = FileLock(f"{store.path}.lock").acquire(timeout=0)
-        except Timeout:
-            raise CampaignError(f"another process runs the campaign {store.path}") from None
-        with lock, closing(_connect(store.path, "rwc")) as store._db:
-            if store._one("SELECT count(*) FROM sqlite_master") == 0:
-                store._create()
-            _check(store._db, store.path)
-            store._db.execute("PRAGMA journal_mode = WAL")
-            try:
-                yield store
-            finally:
-                with suppress(sqlite3.OperationalError):  # somebody reads: it stays in WAL mode
-                    store._db.execute("PRAGMA busy_timeout = 0")
-                    store._db.execute("PRAGMA journal_mode = DELETE")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    # -- writing -----------------------------------------------------------------------------------
+            with closing(connect(store._file, "rwc")) as store._db:
+                if store._one("SELECT count(*) FROM sqlite_master") == 0:
+                    store._create()
+                store._open()
+                store._identity = store._stat()
+                store._check_seals("ensembles", "shards")
+                if store.version < layout.VERSION:
+                    store._upgrade()
+                store._db.execute("PRAGMA journal_mode = WAL")
+                store._settle()
+                before = store._one("SELECT count(*) FROM shards")
+                store._entered = 0
+                try:
+                    yield store
+                finally:
+                    with suppress(sqlite3.OperationalError):  # somebody reads: it stays in WAL mode
+                        store._db.execute("PRAGMA busy_timeout = 0")
+                        store._db.execute("PRAGMA journal_mode = DELETE")
+            store._check_still_there(before + store._entered)
+        finally:
+            store._lock.close()
 
     def _create(self) -> None:
         with self._transaction():
-            for statement in _SCHEMA.split(";"):
+            for statement in layout.SCHEMA.split(";"):
                 self._db.execute(statement)
-            self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
-            self._db.execute(f"PRAGMA user_version = {_VERSION}")
+            self._db.execute(f"PRAGMA application_id = {layout.APPLICATION}")
+            self._db.execute(f"PRAGMA user_version = {layout.VERSION}")
+
+    def _upgrade(self) -> None:
+        with self._transaction():
+            layout.upgrade(self._db)
+            self.version = layout.VERSION
+            for (session,) in self._db.execute("SELECT id FROM sessions").fetchall():
+                layout.seal(self._db, "sessions", session)
+            for number, (ensemble, _) in self.ensembles().items():
+                layout.seal(self._db, "ensembles", number)
+                for shard in self.shards(ensemble):
+                    self._seal_shard(number, ensemble, shard)
+
+    def _hold(self) -> Lock:
+        # By where the path leads: a link is no second file.
+        try:
+            return Lock(Path(f"{self._file}.lock"))
+        except BlockingIOError as error:
+            raise CampaignError(
+                f"another process runs the campaign {self.path}: {error}. "
+                "If its machine is lost, remove that lock"
+            ) from None
+
+    def _stat(self) -> os.stat_result | None:
+        with suppress(FileNotFoundError):
+            return os.stat(self._file)
+        return None
+
+    def _check_still_there(self, shards: int | None = None) -> None:
+        """Notice that the file was removed or replaced, which SQLite does not."""
+        now = self._stat()
+        there = bool(now and self._identity and os.path.samestat(now, self._identity))
+        if there and shards is not None:
+            with suppress(CampaignError, FileNotFoundError), Store(self.path) as again:
+                there = again._one("SELECT count(*) FROM shards") == shards
+        if not there:
+            raise CampaignError(
+                f"{self.path} was removed or replaced while the campaign ran: what had been "
+                "entered is lost, unless there is a copy, and nothing more is"
+            )
+        if not self._lock.is_there():
+            self._lock.close()
+            self._lock = self._hold()
+
+    def _settle(self) -> None:
+        """Bring what was entered into the file itself, and empty what is beside it."""
+        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        self._db.execute("PRAGMA busy_timeout = 0")  # somebody reads: the next time will do
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._db.execute("PRAGMA busy_timeout = 60000")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # -- what writers do -----------------------------------------------------------------------
 
     def find(self, ensemble: Ensemble) -> int | None:
         """Return the number of an ensemble, or None if the file does not have it.
@@ -195,6 +200,7 @@ class Store:
         marks = ", ".join(f":{name}" for name in names)
         insert = f"INSERT INTO ensembles ({', '.join(names)}, wanted) VALUES ({marks}, 0)"
         now, numbers = time.time(), []
+        self._clock = time.monotonic() - now  # which goes on where that of the system jumps
         with self._transaction():
             for ensemble in ensembles:
                 number = self.find(ensemble)
@@ -203,11 +209,14 @@ class Store:
                 self._db.execute(
                     "UPDATE ensembles SET wanted = max(wanted, ?) WHERE id = ?", (runs, number)
                 )
+                layout.seal(self._db, "ensembles", number)
                 numbers.append(number)
             session = self._insert(
                 "INSERT INTO sessions (command, workers, started, seen) VALUES (?, ?, ?, ?)",
                 (command, workers, now, now),
             )
+            layout.seal(self._db, "sessions", session)
+        self._settle()
         return session, numbers
 
     def shards(self, ensemble: Ensemble) -> set[int]:
@@ -251,11 +260,13 @@ class Store:
         sqlite3.IntegrityError
             If the shard is there already.
         CampaignError
-            If the file has other columns.
+            If the file has other columns, or is not there any more.
         """
+        self._check_still_there()
         with self._transaction():
             self._db.execute(
-                "INSERT INTO shards VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO shards (ensemble, shard, session, seconds, machine, versions) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
                 (number, shard, session, seconds, machine, versions),
             )
             for view, columns in tables.items():
@@ -267,126 +278,44 @@ class Store:
                     f"INSERT INTO {view}_values (ensemble, {names}) VALUES ({number}, {marks})",
                     rows,
                 )
-            self._db.execute("UPDATE sessions SET seen = ? WHERE id = ?", (time.time(), session))
+            self._seal_shard(number, self.ensembles()[number][0], shard)
+            seen = time.monotonic() - self._clock
+            self._db.execute("UPDATE sessions SET seen = ? WHERE id = ?", (seen, session))
+            layout.seal(self._db, "sessions", session)
+        self._settle()
+        self._entered += 1
+
+    def _seal_shard(self, number: int, ensemble: Ensemble, shard: int) -> None:
+        """Put beside a shard the digests of its rows, as they are in the file."""
+        size, contents = ensemble.shard_size, {}
+        for view in filter(self._has, layout.VIEWS):
+            first = shard * size
+            rows = self._rows(view, number, f" AND run BETWEEN {first} AND {first + size - 1}")
+            if rows:
+                contents[view] = layout.digest(self._columns(view), asdict(ensemble), rows)
+        self._db.execute(
+            "UPDATE shards SET contents = ? WHERE ensemble = ? AND shard = ?",
+            (json.dumps(contents), number, shard),
+        )
+        layout.seal(self._db, "shards", number, shard)
 
     def _create_view(self, view: str, columns: Table) -> None:
-        keys = _KEYS[view]
-        types = ", ".join(f'"{name}" {_TYPES[a.dtype.kind]}' for name, a in columns.items())
-        values = ", ".join(f'v."{name}"' for name in columns if name not in keys)
-        self._db.execute(
-            f"CREATE TABLE IF NOT EXISTS {view}_values (ensemble INTEGER NOT NULL REFERENCES "
-            f"ensembles, {types}, PRIMARY KEY (ensemble, {', '.join(keys)})) WITHOUT ROWID"
-        )
-        there = [row[1] for row in self._db.execute(f"PRAGMA table_info({view}_values)")]
+        if not self._has(view):
+            self._db.execute(
+                f"CREATE TABLE {view}_values (ensemble INTEGER NOT NULL REFERENCES ensembles, "
+                f"{layout.value_types(columns)}, "
+                f"PRIMARY KEY (ensemble, {', '.join(layout.KEYS[view])})) WITHOUT ROWID"
+            )
+            self._db.execute(layout.view_statement(view, columns))
+        there = self._columns(view)
         if there != ["ensemble", *columns]:
             changed = ", ".join(sorted({*there[1:]} ^ columns.keys())) or "their order"
             raise CampaignError(
                 f"{self.path} has {view} made by another version of hessrmt, which do not mix "
                 f"(they differ in: {changed}): use another file"
             )
-        self._db.execute(
-            f"CREATE VIEW IF NOT EXISTS {view} AS SELECT 2.0 * e.n / e.m AS phi, e.n, e.m, e.seed, "
-            f"{_VIEWS[view]}, {values} FROM {view}_values AS v JOIN ensembles AS e "
-            f"ON e.id = v.ensemble ORDER BY {', '.join(['v.ensemble', *(f'v.{k}' for k in keys)])}"
-        )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-
-    # -- reading -----------------------------------------------------------------------------------
-
-    def ensembles(self) -> dict[int, tuple[Ensemble, int]]:
-        """Return by number the ensembles and how many runs each is to have."""
-        names = ", ".join(field.name for field in fields(Ensemble))
-        rows = self._db.execute(f"SELECT id, wanted, {names} FROM ensembles ORDER BY id")
-        return {number: (Ensemble(*values), wanted) for number, wanted, *values in rows}
-
-    def kinds(self, number: int) -> dict[str, int]:
-        """Return how many runs of an ensemble are of each kind."""
-        if not self._has("runs"):
-            return {}
-        counts = "SELECT kind, count(*) FROM runs_values WHERE ensemble = ? GROUP BY kind"
-        return dict(self._db.execute(counts, (number,)).fetchall())
-
-    def read(self, query: str, values: Any = ()) -> Table:
-        """Return the rows of a query as columns; a number that is missing is NaN."""
-        cursor = self._db.execute(query, values)
-        names = [column[0] for column in cursor.description]
-        rows = cursor.fetchall()
-        columns = zip(*rows, strict=True) if rows else ([] for _ in names)
-        return {name: _array(column) for name, column in zip(names, columns, strict=True)}
-
-    def select(self, view: str, **where: Any) -> Table:
-        """Return the rows of a view, in order; conditions that are None are left out.
-
-        A number is matched to nine digits, so that 2/3 finds the ratio however it was computed.
-        """
-        if not self._has(view):
-            return {}
-        tests, values = [], []
-        for name, value in where.items():
-            if value is not None:
-                text = isinstance(value, str)
-                tests.append(f'"{name}" = ?' if text else f'abs("{name}" - ?) < 1e-9')
-                values.append(value if text else float(value))
-        condition = " AND ".join(tests) or "true"
-        return self.read(f"SELECT * FROM {view} WHERE {condition}", values)
-
-    def copy_to(self, path: Path) -> None:
-        """Write a compact copy, in one plain file that needs no other beside it."""
-        self._db.execute("VACUUM INTO ?", (str(path),))
-        with closing(_connect(path, "rw")) as copy:
-            copy.execute("PRAGMA journal_mode = DELETE")
-
-    def _has(self, view: str) -> bool:
-        return self._one("SELECT count(*) FROM sqlite_master WHERE name = ?", view) == 1
 
     def _insert(self, statement: str, values: Any) -> int:
         cursor = self._db.execute(statement, values)
         assert cursor.lastrowid is not None
         return cursor.lastrowid
-
-    def _one(self, query: str, *values: Any) -> int:
-        return int(self._db.execute(query, values).fetchone()[0])
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    # isolation_level=None: transactions begin and end where this module says so.
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=60.0, isolation_level=None
-    )
-
-
-def _check_place(path: Path) -> None:
-    """Refuse what is surely no campaign, before anything is created beside it or in it."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {path.parent}")
-    if path.exists():
-        with path.open("rb") as file:
-            head = file.read(16)
-        if head not in (b"", b"SQLite format 3\0"):
-            raise CampaignError(f"{path} is not the file of a campaign")
-
-
-def _check(db: sqlite3.Connection, path: Path) -> None:
-    try:
-        found = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in _MARKS]
-    except sqlite3.DatabaseError as error:
-        raise CampaignError(f"{path} cannot be read as a campaign: {error}") from None
-    if found != list(_MARKS.values()):
-        raise CampaignError(f"{path} is not the file of a campaign, or of another version")
-
-
-def _array(values: Any) -> NDArray[Any]:
-    if any(isinstance(value, str) for value in values):
-        return np.array(values, dtype=np.str_)
-    if all(isinstance(value, int) for value in values):
-        return np.array(values, dtype=np.int64)
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

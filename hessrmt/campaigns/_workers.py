@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from typing import Any, TypeVar
 
 import dask
 from distributed import Client, LocalCluster, as_completed
 
 from hessrmt.campaigns._shards import CampaignError, Ensemble, Shard, check_device, make_shard
+from hessrmt.processes import unguarded
 
 __all__ = ["cluster", "make_shards"]
 
 Job = TypeVar("Job")
 
 PATIENCE = 30.0  # seconds that a scheduler has to answer, and its workers to come
+AHEAD = 256  # shards that are handed over at least before one is made, so that none has to wait
 # Dask has glibc return every freed matrix to the system at once, and fetching it again, page by
 # page, took half of the time. These keep up to 1 GiB, in bytes.
 MEMORY = {"MALLOC_TRIM_THRESHOLD_": 2**30, "MALLOC_MMAP_THRESHOLD_": 2**25}
@@ -45,8 +48,11 @@ def cluster(
         if scheduler is None:
             check_device(device)
             scratch = stack.enter_context(tempfile.TemporaryDirectory())
+            # A person's own settings are for their clusters: encryption, for one, fails here.
+            stack.enter_context(dask.config.set(dask.config.merge(*dask.config.defaults)))
             settings = {f"distributed.nanny.pre-spawn-environ.{k}": v for k, v in MEMORY.items()}
             stack.enter_context(dask.config.set(settings))
+            stack.enter_context(unguarded())
             local = LocalCluster(
                 n_workers=1 if workers is None and device == "cuda" else workers,
                 threads_per_worker=1,  # and one for linear algebra: Dask sets OMP_NUM_THREADS=1
@@ -63,15 +69,15 @@ def cluster(
         try:
             client = stack.enter_context(Client(address, timeout=PATIENCE, set_as_default=False))
             client.wait_for_workers(1, timeout=PATIENCE)
-        except (OSError, ValueError) as error:
+        except (OSError, RuntimeError, TypeError, ValueError) as error:  # the last three: of TLS
             raise CampaignError(f"no workers at the scheduler {scheduler}: {error}") from None
         yield client, len(client.nthreads())
 
 
 def make_shards(
-    client: Client, jobs: Mapping[Job, tuple[Ensemble, int]]
-) -> Iterator[tuple[Job, Shard]]:
-    """Have shards made and yield each when it is there, with its key.
+    client: Client, jobs: Iterator[tuple[Job, Ensemble, int]], workers: int
+) -> Iterator[tuple[Job, int, Shard]]:
+    """Have shards made and yield each when it is there, with its key and number.
 
     A worker that dies costs the shard it was at, which another makes.
 
@@ -80,18 +86,24 @@ def make_shards(
     CampaignError
         If a shard fails, several workers die of it, or the scheduler is lost.
     """
-    futures = {
-        client.submit(make_shard, ensemble, shard, pure=False): job
-        for job, (ensemble, shard) in jobs.items()
-    }
-    for future in as_completed(list(futures), loop=client.loop):
-        job = futures.pop(future)
+    running: dict[Any, tuple[Job, Ensemble, int]] = {}
+    waiting = as_completed(loop=client.loop)
+
+    def hand_over(number: int) -> None:
+        for job in islice(jobs, number):
+            future = client.submit(make_shard, *job[1:], pure=False)
+            running[future] = job
+            waiting.add(future)
+
+    hand_over(max(AHEAD, 8 * workers))
+    for future in waiting:
+        job, ensemble, shard = running.pop(future)
         try:
             made = future.result()
         except CancelledError:
             raise CampaignError("the connection to the scheduler is lost") from None
         except Exception as error:
-            ensemble, shard = jobs[job]
             reason = str(error) or type(error).__name__
             raise CampaignError(f"shard {shard} of {ensemble} failed: {reason}") from error
-        yield job, made
+        yield job, shard, made
+        hand_over(1)

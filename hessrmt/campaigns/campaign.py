@@ -9,45 +9,22 @@ missing.
 from __future__ import annotations
 
 import json
-import math
 import os
+import shlex
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
+from hessrmt.campaigns._places import check_copy, record_path, shown
+from hessrmt.campaigns._progress import Progress, progress, provenance
 from hessrmt.campaigns._shards import CampaignError, Ensemble, Table
 from hessrmt.campaigns._store import Store
+from hessrmt.files import replacing, write_text
 from hessrmt.validation import choice, integer
 
 __all__ = ["Campaign", "CampaignError", "Progress"]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far an ensemble has come.
-
-    `rate`, in runs per second, is that of the last session in which the ensemble was worked on, all
-    workers together, and `seconds_left` follows from it; both are NaN before its first shard.
-    """
-
-    ensemble: Ensemble
-    wanted: int
-    done: int
-    rate: float
-    seconds_left: float
-    kinds: dict[str, int]  # runs of each kind; empty for a minimiser
-
-    def __str__(self) -> str:
-        text = f"{self.ensemble}: {self.done}/{self.wanted} runs"
-        if self.done < self.wanted and self.done:
-            left = timedelta(seconds=round(self.seconds_left))
-            text += f", {self.rate:.3g} runs/s, time left {left}"
-        return ", ".join([text, *(f"{number} {kind}" for kind, number in self.kinds.items())])
 
 
 class Campaign:
@@ -144,9 +121,9 @@ class Campaign:
             task, method = "minimise", choice("minimiser", minimiser, " | ".join(METHODS))
             if steps is None:
                 raise ValueError("steps must be given with a minimiser")
-        steps = integer("steps", 200 if steps is None else steps, "[1, inf)")
-        n, runs = integer("n", n, "[1, inf)"), integer("runs", runs, "[1, inf)")
-        seed, shard_size = integer("seed", seed), integer("shard_size", shard_size, "[1, inf)")
+        steps, n = _count("steps", 200 if steps is None else steps), _count("n", n)
+        runs, shard_size = _count("runs", runs), _count("shard_size", shard_size)
+        seed = integer("seed", integer("seed", seed), "[0, 9223372036854775807]")  # SQLite's last
         device = choice("device", device, "cpu | cuda")
         if workers is not None:
             workers = integer("workers", workers, "[1, inf)")
@@ -170,7 +147,7 @@ class Campaign:
             If there is no such file, or it is no file of a campaign.
         """
         with Store(self.path) as store:
-            return _progress(store)
+            return progress(store)
 
     def runs(
         self, *, phi: float | None = None, search: str | None = None, seed: int | None = None
@@ -264,35 +241,58 @@ class Campaign:
         Parameters
         ----------
         path : path-like
-            The copy; one that is there is replaced. The provenance goes to the same name with the
-            suffix ``.json``: commands, versions, seeds, kind of machine, times, and what there is.
+            The copy; an earlier export of that name is replaced, nothing else is. Its record goes
+            to the same name with the suffix ``.json``: sha256, commands, versions, seeds, kinds of
+            machine, times, and what there is.
 
         Raises
         ------
         FileNotFoundError, CampaignError
             As in `status`; or there is no folder for the copy, or no run yet.
         ValueError
-            If `path` is the campaign's own file, or itself ends in ``.json``.
+            If the copy or its record would take the place of the campaign's own file, under
+            whatever name, or of anything else that is no export, or `path` ends in ``.json``.
         """
         target = Path(path)
-        if target.resolve() == self.path.resolve() or target.suffix == ".json":
-            raise ValueError(f"path must be another file than the campaign's, got {target}")
-        if not target.parent.is_dir():
-            raise FileNotFoundError(f"there is no folder {target.parent}")
-        part = target.with_name(f"{target.name}.part")
-        part.unlink(missing_ok=True)
-        try:
+        place = check_copy(self.path, target)
+        with replacing(place) as part:
             with Store(self.path) as store:
                 store.copy_to(part)
             with Store(part) as copy:  # not of the store, which may have grown since
-                record = _provenance(copy)
+                copy.check()
+                record = provenance(copy)
             digest = sha256(part.read_bytes()).hexdigest()
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-        record = {"file": target.name, "sha256": digest, **record}
-        text = json.dumps(record, indent=1, ensure_ascii=False)
-        target.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+            record = {"file": shown(target.name), "sha256": digest, **record}
+            # First, so that a copy without a record is never left, which would not be replaced.
+            text = json.dumps(record, indent=1, ensure_ascii=False)
+            write_text(record_path(target), text + "\n")
+
+    def check(self) -> str:
+        """Compare the file with the digests in it, and with the record beside an export.
+
+        Returns
+        -------
+        str
+            What was compared.
+
+        Raises
+        ------
+        FileNotFoundError, CampaignError
+            As in `status`; in particular if a single bit is another one than was written.
+        """
+        with Store(self.path) as store:
+            shards, rows = store.check()
+            record = f" and {record_path(self.path).name}" if store.has_record else ""
+            if store.version > 1:
+                return f"{shards} shards, {rows} rows, all as their digests{record} say"
+            if record:
+                return f"{shards} shards, {rows} rows, all as{record.removeprefix(' and')} says"
+        return f"{shards} shards, {rows} rows of an older version, which has no digests"
+
+
+def _count(name: str, value: int) -> int:
+    """A number whose products are still among SQLite's integers."""
+    return integer(name, integer(name, value, "[1, inf)"), "[1, 1000000000]")
 
 
 def _run(
@@ -303,30 +303,30 @@ def _run(
     scheduler: str | None,
     progress: bool,
 ) -> None:
-    from hessrmt.campaigns._workers import (  # Dask is slow to load and reading needs none
-        cluster,
-        make_shards,
-    )
+    # Dask is slow to load, and reading needs none.
+    from hessrmt.campaigns._workers import cluster, make_shards
 
     size = ensembles[0].shard_size
     shards = -(-runs // size)
     with Store.writing(path) as store:
         there = [store.shards(ensemble) for ensemble in ensembles]
-        # By shard first, so that all ensembles are equally far when it is stopped.
-        jobs = {
-            (shard, which): (ensemble, shard)
+        total = shards * len(ensembles)
+        missing = total - sum(shard < shards for done in there for shard in done)
+        if not missing:
+            return
+        # By shard first, so that all ensembles are equally far when it is stopped; one after
+        # another, since there may be millions.
+        jobs = (
+            (which, ensemble, shard)
             for shard in range(shards)
             for which, ensemble in enumerate(ensembles)
             if shard not in there[which]
-        }
-        if not jobs:
-            return
-        total = shards * len(ensembles)
+        )
         with (
             cluster(scheduler, workers, ensembles[0].device) as (client, count),
             tqdm(
                 total=total * size,
-                initial=(total - len(jobs)) * size,
+                initial=(total - missing) * size,
                 unit="run",
                 smoothing=0,  # shards come in bursts
                 disable=not progress,
@@ -334,7 +334,7 @@ def _run(
         ):
             command = _command(path, ensembles, runs)
             session, numbers = store.begin_session(ensembles, shards * size, command, count)
-            for (shard, which), made in make_shards(client, jobs):
+            for which, shard, made in make_shards(client, jobs, count):
                 store.add(numbers[which], shard, session=session, **made._asdict())
                 bar.update(size)
 
@@ -345,46 +345,6 @@ def _command(path: Path, ensembles: list[Ensemble], runs: int) -> str:
     what = f"--{'search' if e.task == 'search' else 'minimiser'} {e.method} --steps {e.steps}"
     ratios = " ".join(f"--phi {ensemble.phi}" for ensemble in ensembles)
     return (
-        f"hessrmt campaign run --path {path.name} {ratios} {what} --n {e.n} --runs {runs} "
-        f"--seed {e.seed} --shard-size {e.shard_size} --device {e.device}"
+        f"hessrmt campaign run --path {shlex.quote(shown(path.name))} {ratios} {what} --n {e.n} "
+        f"--runs {runs} --seed {e.seed} --shard-size {e.shard_size} --device {e.device}"
     )
-
-
-def _progress(store: Store) -> list[Progress]:
-    last = store.read(
-        """SELECT s.ensemble, count(*) AS shards, sum(s.session = l.session) AS recent,
-        max(t.seen - t.started) AS seconds
-        FROM shards AS s JOIN sessions AS t ON t.id = l.session
-        JOIN (SELECT ensemble, max(session) AS session FROM shards GROUP BY ensemble) AS l
-        ON l.ensemble = s.ensemble GROUP BY s.ensemble"""
-    )
-    worked = {int(row[0]): row[1:] for row in zip(*last.values(), strict=True)}
-    progress = []
-    for number, (ensemble, wanted) in store.ensembles().items():
-        shards, recent, seconds = worked.get(number, (0, 0, math.nan))
-        done = int(shards) * ensemble.shard_size
-        rate = float(recent * ensemble.shard_size / seconds)
-        left = (wanted - done) / rate if done < wanted else 0.0
-        progress.append(Progress(ensemble, wanted, done, rate, left, store.kinds(number)))
-    return progress
-
-
-def _provenance(store: Store) -> dict[str, Any]:
-    """Return where the rows of a file come from."""
-    sessions = store.read("SELECT DISTINCT command FROM sessions ORDER BY id")
-    shards = store.read("SELECT ensemble, seconds, machine, versions FROM shards")
-    if len(shards["seconds"]) == 0:
-        raise CampaignError("the campaign has no runs yet")
-    times = store.read("SELECT sum(seen - started) AS wall, max(seen) AS seen FROM sessions")
-    return {
-        "commands": sessions["command"].tolist(),
-        "versions": sorted(set(shards["versions"].tolist())),
-        "machines": sorted(set(shards["machine"].tolist())),
-        "wall_seconds": round(float(times["wall"][0])),
-        "worker_seconds": round(float(shards["seconds"].sum())),
-        "date": datetime.fromtimestamp(float(times["seen"][0]), UTC).date().isoformat(),
-        "ensembles": [
-            {"phi": str(p.ensemble.phi), **asdict(p.ensemble), "runs": p.done, **p.kinds}
-            for p in _progress(store)
-        ],
-    }
