@@ -34,12 +34,13 @@ Array: TypeAlias = Any
 
 def from_tensor(value: torch.Tensor) -> Array:
     """Numpy array with the tensor's memory if it is on the CPU, else the tensor itself."""
+    value = value.detach()
     return value.numpy() if value.device.type == "cpu" else value
 
 
 def to_numpy(value: Array) -> NDArray[Any]:
     """Numpy array of either kind."""
-    return value if isinstance(value, np.ndarray) else value.cpu().numpy()
+    return value if isinstance(value, np.ndarray) else value.detach().cpu().numpy()
 
 
 def tanh(z: Array) -> Array:
@@ -55,10 +56,17 @@ def gather(rows: Array, places: NDArray[np.intp]) -> Array:
 
 
 def symmetric_eigenvalues(matrices: Array) -> NDArray[np.float64]:
-    """Ascending eigenvalues (..., N) of symmetric matrices (..., N, N)."""
+    """Ascending eigenvalues (..., N) of symmetric matrices (..., N, N); NaN of one not finite."""
+    finite: Any
     if isinstance(matrices, np.ndarray):
-        return np.linalg.eigvalsh(matrices)
-    return to_numpy(torch.linalg.eigvalsh(matrices))
+        finite = np.isfinite(matrices).all(axis=(-2, -1))
+        if finite.all():
+            return np.linalg.eigvalsh(matrices)
+        values = np.linalg.eigvalsh(np.where(finite[..., None, None], matrices, 0.0))
+        return np.asarray(np.where(finite[..., None], values, np.nan))
+    finite = torch.isfinite(matrices).all(dim=-1).all(dim=-1)
+    values = torch.linalg.eigvalsh(torch.where(finite[..., None, None], matrices, 0.0))
+    return to_numpy(torch.where(finite[..., None], values, torch.nan))
 
 
 def solve_or_nan(matrices: Array, right: Array) -> Array:

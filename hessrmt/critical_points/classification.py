@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hessrmt.critical_points._backends import symmetric_eigenvalues
 from hessrmt.critical_points.certificates import certify
 from hessrmt.networks import SingleHiddenLayer
 
@@ -95,9 +96,11 @@ def examine(
     """
     tensors = torch.from_numpy(x), torch.from_numpy(y)
     theta, g, H = _polish(net, theta, *tensors)
-    values = np.linalg.eigvalsh(H)
+    (values,) = symmetric_eigenvalues(H[None])
     size, length = float(np.abs(values).max()), float(np.linalg.norm(g))
     flatness = float(np.linalg.norm(H @ g) / (size * length)) if size * length > 0 else 0.0
+    if not np.isfinite(size * length):  # numbers overflow, and nothing is known of the point
+        flatness = np.nan
     W1, W2 = (w.numpy() for w in net.weights(torch.from_numpy(theta)))
     into, out = np.linalg.norm(W1, axis=1), np.linalg.norm(W2, axis=0)
     row = float(max(into.max(), np.linalg.norm(W2, axis=1).max()))
@@ -118,7 +121,7 @@ def examine(
         theta=theta,
         kind=kind,
         energy=float(net.energy(torch.from_numpy(theta), *tensors)),
-        index=float((values < -zero_tolerance).mean()),
+        index=float((values < -zero_tolerance).mean()) if np.isfinite(size) else np.nan,
         grad_norm_sq=length**2,
         flatness=flatness,
         smallest_eigenvalue=float(np.abs(values).min()),

@@ -55,7 +55,8 @@ def descend(
         Learning rate :math:`\eta`. Pennington & Bahri (2017) do not state theirs; the largest
         eigenvalue of the Hessian is about 5 at n = 16, so that 0.1 is a quarter of what is stable.
     max_steps : int
-        Runs that are still above their level then, stop there.
+        Runs that are still above their level then, stop there. Where the rate is too large and a
+        run leaves every bound, it ends where it began.
 
     Returns
     -------
@@ -82,6 +83,7 @@ def descend(
     return _descend(Surface(net, x, y), theta, levels, rate, max_steps)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _descend(
     surface: Surface, theta: Tensor, level: NDArray[np.float64], rate: float, max_steps: int
 ) -> Descent:
@@ -89,14 +91,22 @@ def _descend(
     end1, end2 = start1 * 1.0, start2 * 1.0
     count = len(level)
     energy, steps = np.empty(count), np.zeros(count, dtype=np.intp)
+    first = np.full(count, np.nan)
     # The places are kept full: where a run has ended, the next one that waits begins.
     active, waiting = np.split(np.arange(count), [_PLACES[theta.device.type == "cpu"]])
     W1, W2 = start1[active], start2[active]
     while active.size:
         p = surface.point(active, W1, W2)
         now = to_numpy(surface.energy(p))
+        first[active] = np.where(steps[active] == 0, now, first[active])
         g1, g2 = surface.gradient(p)
-        done = (now <= level[active]) | (steps[active] == max_steps)
+        lost = ~np.isfinite(now)  # too large a rate: such a run ends where it began
+        W1[lost], W2[lost], now[lost] = (
+            start1[active[lost]],
+            start2[active[lost]],
+            first[active[lost]],
+        )
+        done = (now <= level[active]) | (steps[active] == max_steps) | lost
         steps[active[~done]] += 1
         next1, next2 = W1 - rate * g1, W2 - rate * g2
         if done.any():

@@ -47,9 +47,10 @@ def check_runs(net: SingleHiddenLayer, theta: Tensor, x: Tensor, y: Tensor) -> N
     Raises
     ------
     TypeError, ValueError
-        As `SingleHiddenLayer.energy`; for another dtype; or if leading dimensions differ.
+        As `SingleHiddenLayer.check`; for another dtype; if leading dimensions differ; or if the
+        energy or the gradient of a run overflows.
     """
-    net.energy(theta, x, y)
+    net.check(theta, x, y)
     if theta.dtype != torch.float64:
         raise TypeError(f"theta, x and y must be float64, got {theta.dtype}")
     leading = theta.shape[:-1], x.shape[:-2], y.shape[:-2]
@@ -59,6 +60,10 @@ def check_runs(net: SingleHiddenLayer, theta: Tensor, x: Tensor, y: Tensor) -> N
             "theta, x and y must have one leading dimension, the number of runs in [1, inf), "
             f"got shapes {shapes}"
         )
+    size = net.energy(theta, x, y) + (net.gradient(theta, x, y) ** 2).sum(dim=-1)
+    if not torch.isfinite(size).all():
+        run = int((~torch.isfinite(size)).nonzero()[0])
+        raise ValueError(f"theta, x and y must have a finite gradient, got none in run {run}")
 
 
 class Point(NamedTuple):
@@ -201,14 +206,18 @@ class Surface:
         S -= self.coupling(p, thin, root)
         return S + shift[:, None, None] * self.eye(S, S.shape[-1]), root
 
-    def count_below(self, runs: NDArray[np.intp], p: Point, tolerance: float) -> NDArray[np.intp]:
+    def count_below(
+        self, runs: NDArray[np.intp], p: Point, tolerance: float
+    ) -> NDArray[np.float64]:
         """How many eigenvalues of H (runs,) lie below -tolerance, at the price of a smaller matrix.
 
-        Exact by Haynsworth's inertia additivity for the positive corner C + tolerance.
+        Exact by Haynsworth's inertia additivity for the positive corner C + tolerance; NaN where
+        numbers overflow.
         """
         shift = p.h[:, 0, 0] * 0 + tolerance
         S, _ = self.shifted_schur(runs, p, self.thin(p), shift)
-        return np.asarray((symmetric_eigenvalues(S) < 0).sum(axis=-1))
+        values = symmetric_eigenvalues(S)
+        return np.where(np.isnan(values[:, 0]), np.nan, (values < 0).sum(axis=-1))
 
     @staticmethod
     def eye(like: Array, size: int) -> Array:

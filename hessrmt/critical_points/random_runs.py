@@ -43,6 +43,8 @@ def number_of_examples(phi: float, n: int) -> int:
     48
     """
     phi, n = real("phi", phi, "(0, inf)"), integer("n", n, "[1, inf)")
+    if 2 * n / phi > 2**53:
+        raise ValueError(f"phi must be 2n/m with m up to 2^53, got {phi!r} for n = {n}")
     m = round(2 * n / phi)
     if m < 1 or abs(2 * n / phi - m) > 1e-9 * m:
         raise ValueError(f"phi must be 2n/m with an integer m, got {phi!r} for n = {n}")

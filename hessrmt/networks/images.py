@@ -27,6 +27,7 @@ CIFAR10_HASH = "sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a5
 CIFAR10_FOLDER = "cifar-10-batches-bin"
 CIFAR10_FILES = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
 PATCH = 32  # pixels on a side, of CIFAR-10's images and of the photo patches
+LARGEST = 2**28  # bytes of a file; CIFAR-10's have 31 million
 RECORD = 1 + 3 * PATCH**2  # bytes: the label, then the red, green and blue planes
 
 
@@ -224,6 +225,9 @@ def _read_folder(data_dir: Any) -> dict[str, bytes]:
         raise TypeError(f"data_dir must be a path, got {data_dir!r}")
     for folder in (Path(data_dir), Path(data_dir) / CIFAR10_FOLDER):
         paths = [folder / file for file in CIFAR10_FILES if (folder / file).is_file()]
+        for path in paths:  # all are held in memory
+            if (size := path.stat().st_size) > LARGEST:
+                raise ValueError(f"{path} must have at most {LARGEST} bytes, got {size}")
         if paths:
             return {str(path): path.read_bytes() for path in paths}
     wanted = f"{CIFAR10_FILES[0]} to {CIFAR10_FILES[-1]} of CIFAR-10's binary version"

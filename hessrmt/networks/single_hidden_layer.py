@@ -39,6 +39,8 @@ def _linear(z: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
     return z, torch.ones_like(z), None
 
 
+_DTYPES = (torch.float64, torch.float32)
+
 # f(z), f'(z), f''(z); None for a second derivative that vanishes.
 _ACTIVATIONS: dict[str, Callable[[Tensor], tuple[Tensor, Tensor, Tensor | None]]] = {
     "relu": _relu,
@@ -132,8 +134,22 @@ class SingleHiddenLayer:
         Returns
         -------
         tensor of shape (batch..., parameters)
+
+        Raises
+        ------
+        TypeError, ValueError
+            For arguments outside their domains, another dtype than float64 and float32, or a
+            device that is not there.
         """
-        shape = (batch,) if isinstance(batch, int) else tuple(batch)
+        sizes = batch if isinstance(batch, tuple | list) else (batch,)
+        shape = tuple(integer("batch", size, "[0, inf)") for size in sizes)
+        if dtype not in _DTYPES:
+            raise TypeError(f"dtype must be torch.float64 or torch.float32, got {dtype}")
+        try:
+            torch.empty(0, device=device)
+        except (AssertionError, NotImplementedError, RuntimeError, TypeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ValueError(f"device must be there, got {device!r}: {reason}") from None
         theta = np.random.default_rng(rng).standard_normal((*shape, self.parameters))
         split = self.n1 * self.n0
         theta[..., :split] /= np.sqrt(self.n0)
@@ -149,6 +165,9 @@ class SingleHiddenLayer:
 
     def predict(self, theta: Tensor, x: Tensor) -> Tensor:
         """Outputs (..., n2, m)."""
+        self._check("theta", theta, (self.parameters,))
+        self._check("x", x, (self.n0, -1))
+        self._together(theta=(theta, 1), x=(x, 2))
         W1, W2 = self.weights(theta)
         return W2 @ _ACTIVATIONS[self.activation](W1 @ x)[0]
 
@@ -166,6 +185,8 @@ class SingleHiddenLayer:
     def hvp(self, theta: Tensor, v: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Product H v (..., parameters) of the loss's Hessian, at the price of a few gradients."""
         s = self._forward(theta, x, y)
+        self._check("v", v, (self.parameters,))
+        self._together(theta=(theta, 1), v=(v, 1), x=(x, 2), y=(y, 2))
         V1, V2 = self.weights(v)
         m = x.shape[-1]
         dz = V1 @ x
@@ -190,16 +211,18 @@ class SingleHiddenLayer:
            [H_1]_{W_1W_2} &= \delta_{ac}\,[Pe^T/m]_{ab,i}, \\
            [H_1]_{W_2W_2} &= 0 .
 
+        They are not to be differentiated further: tensors that require gradients count as numbers.
+
         Raises
         ------
         TypeError, ValueError
-            If a tensor has another shape than the network's, or the dtypes differ.
+            If a tensor has another shape than the network's, or dtypes or devices differ.
         """
         H0, H1 = self._dense(theta, x, y, 2)
         return H0, H1
 
     def hessian(self, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        """H = H0 + H1 (..., parameters, parameters) of the loss."""
+        """H = H0 + H1 (..., parameters, parameters) of the loss, as `hessian_parts`."""
         (H,) = self._dense(theta, x, y, 1)
         return H
 
@@ -210,10 +233,10 @@ class SingleHiddenLayer:
         batch = self._batch(theta, x, y)
         N = self.parameters
         flat = [
-            t.expand(*batch, *t.shape[-k:]).reshape(-1, *t.shape[-k:])
+            t.detach().expand(*batch, *t.shape[-k:]).reshape(-1, *t.shape[-k:])
             for t, k in ((theta, 1), (x, 2), (y, 2))
         ]
-        out = [theta.new_zeros((flat[0].shape[0], N, N)) for _ in range(parts)]
+        out = [theta.detach().new_zeros((flat[0].shape[0], N, N)) for _ in range(parts)]
         step = max(1, _PASS // (N * (N + x.shape[-1])))
         for i in range(0, flat[0].shape[0], step):
             part = [t[i : i + step] for t in flat]
@@ -270,33 +293,58 @@ class SingleHiddenLayer:
 
     # -- checks ------------------------------------------------------------------------------------
 
+    def check(self, theta: Tensor, x: Tensor, y: Tensor) -> None:
+        """Refuse tensors that are not this network's, or not finite.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Which name the tensor, and of a batch the first run that it is wrong in.
+        """
+        self._batch(theta, x, y)
+        for name, value, k in (("theta", theta, 1), ("x", x, 2), ("y", y, 2)):
+            bad = (~torch.isfinite(value)).nonzero()
+            if len(bad):
+                place = tuple(bad[0].tolist())
+                run = ", ".join(map(str, place[:-k]))
+                where = f" in run {run}" if run else ""
+                raise ValueError(f"{name} must be finite, got {value[place].item()}{where}")
+
     def _batch(self, theta: Tensor, x: Tensor, y: Tensor) -> torch.Size:
         """The common leading shape, after checking everything else."""
         self._check("theta", theta, (self.parameters,))
         self._check("x", x, (self.n0, -1))
         self._check("y", y, (self.n2, x.shape[-1]))
-        if not theta.dtype == x.dtype == y.dtype:
-            raise TypeError(
-                f"theta, x and y must have one dtype, got {theta.dtype}, {x.dtype}, {y.dtype}"
-            )
+        return self._together(theta=(theta, 1), x=(x, 2), y=(y, 2))
+
+    @staticmethod
+    def _together(**tensors: tuple[Tensor, int]) -> torch.Size:
+        """The common leading shape of tensors, each with the number of its own dimensions."""
+        *names, last = tensors
+        all_names = f"{', '.join(names)} and {last}"
+        for what in ("dtype", "device"):
+            found = [str(getattr(t, what)) for t, _ in tensors.values()]
+            if len(set(found)) > 1:
+                raise TypeError(f"{all_names} must have one {what}, got {', '.join(found)}")
         try:
-            shape: torch.Size = torch.broadcast_shapes(theta.shape[:-1], x.shape[:-2], y.shape[:-2])
+            shape: torch.Size = torch.broadcast_shapes(*(t.shape[:-k] for t, k in tensors.values()))
             return shape
         except RuntimeError:
-            shapes = ", ".join(str(tuple(t.shape)) for t in (theta, x, y))
+            shapes = ", ".join(str(tuple(t.shape)) for t, _ in tensors.values())
             raise ValueError(
-                f"theta, x and y must have leading dimensions that broadcast, got shapes {shapes}"
+                f"{all_names} must have leading dimensions that broadcast, got shapes {shapes}"
             ) from None
 
     @staticmethod
     def _check(name: str, value: Any, shape: tuple[int, ...]) -> None:
         wanted = ", ".join(["...", *(str(k) if k >= 0 else "m" for k in shape)])
-        if not isinstance(value, Tensor) or not value.is_floating_point():
-            raise TypeError(f"{name} must be a float tensor of shape ({wanted}), got {value!r}")
+        what = f"{name} must be a float tensor of shape ({wanted})"
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{what}, got a {type(value).__name__}")
+        if value.dtype not in _DTYPES:
+            raise TypeError(f"{what}, in float64 or float32, got {value.dtype}")
         fits = value.ndim >= len(shape) and all(
             k in (-1, size) for k, size in zip(shape, value.shape[-len(shape) :], strict=True)
         )
         if not fits or value.shape[-1] == 0:
-            raise ValueError(
-                f"{name} must be a float tensor of shape ({wanted}), got {tuple(value.shape)}"
-            )
+            raise ValueError(f"{what}, got {tuple(value.shape)}")

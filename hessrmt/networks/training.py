@@ -75,7 +75,8 @@ def train(
     """
     tolerance = real("gradient_norm", gradient_norm, "(0, inf)")
     max_steps = integer("max_steps", max_steps, "[1, inf)")
-    net.energy(theta, x, y)  # checks the shapes
+    net.check(theta, x, y)
+    theta, x, y = theta.detach(), x.detach(), y.detach()
     start = theta.reshape(-1, net.parameters)
     count = start.shape[0]
     xs, ys = x.expand(count, *x.shape[-2:]), y.expand(count, *y.shape[-2:])

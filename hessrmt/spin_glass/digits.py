@@ -31,6 +31,7 @@ MNIST_FILES = {  # in the order images, labels of the training and of the test s
     "t10k-labels-idx1-ubyte.gz": "md5:ec29112dd5afa0611ce80d1b7f02629c",
 }
 IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049  # how files of the IDX format begin
+LARGEST = 2**28  # bytes that a file may announce; the largest of MNIST's has 47 million
 
 
 class Digits(NamedTuple):
@@ -70,7 +71,8 @@ def load_digits(
     Raises
     ------
     TypeError, ValueError
-        For arguments outside their domains, more images than there are, or files of another kind.
+        For arguments outside their domains, more images than there are, or files of another kind
+        or size.
     FileNotFoundError
         If a file is missing in `data_dir`, or cannot be downloaded.
     ImportError
@@ -89,17 +91,17 @@ def load_digits(
     rng = np.random.default_rng(rng)
     if name == "digits":
         data = require("sklearn.datasets", "scikit-learn").load_digits()
-        pool = [(data.images / 16.0, data.target)] * 2
+        pool, white = [(data.images, data.target)] * 2, 16.0
         order = _draw("train + test", train + test, len(data.target), rng)
         chosen = [order[:train], order[train:]]
     else:
-        pool = _mnist(data_dir)
+        pool, white = _mnist(data_dir), 255.0
         chosen = [
             _draw(part, count, len(labels), rng)
             for part, count, (_, labels) in zip(("train", "test"), (train, test), pool, strict=True)
         ]
     (x, labels), (x_test, labels_test) = (
-        (_resize(images[rows], side), targets[rows].astype(np.int64))
+        (_resize(images[rows] / white, side), targets[rows].astype(np.int64))
         for (images, targets), rows in zip(pool, chosen, strict=True)
     )
     return Digits(x, labels, x_test, labels_test)
@@ -124,45 +126,63 @@ def _resize(images: NDArray[Any], side: int) -> Real:
 
 
 def _mnist(data_dir: str | os.PathLike[str] | None) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-    raw = [_read(name, data_dir) for name in MNIST_FILES]
-    arrays = [
-        _parse(name, data, (IMAGES_MAGIC, LABELS_MAGIC)[i % 2])
-        for i, (name, data) in enumerate(zip(MNIST_FILES, raw, strict=True))
-    ]
-    return [(arrays[0] / 255.0, arrays[1]), (arrays[2] / 255.0, arrays[3])]
+    """Images and labels, as bytes, of the training and of the test set."""
+    paths = [_find(name, data_dir) for name in MNIST_FILES]
+    sets = []
+    for images, labels in (paths[:2], paths[2:]):
+        pixels, targets = _parse(images, IMAGES_MAGIC), _parse(labels, LABELS_MAGIC)
+        if not pixels.size:
+            raise ValueError(f"{images} must hold images with pixels, got shape {pixels.shape}")
+        if len(targets) != len(pixels):
+            raise ValueError(
+                f"{labels} must hold {len(pixels)} labels, one for each image of {images.name}, "
+                f"got {len(targets)}"
+            )
+        if (largest := int(targets.max())) > 9:
+            raise ValueError(f"{labels} must hold labels 0 to 9, got {largest}")
+        sets.append((pixels, targets))
+    return sets
 
 
-def _read(name: str, data_dir: str | os.PathLike[str] | None) -> bytes:
+def _find(name: str, data_dir: str | os.PathLike[str] | None) -> Path:
     if data_dir is None:
         pooch = require("pooch", "pooch")
         try:
-            path = Path(pooch.retrieve(MNIST_URL + name, MNIST_FILES[name], fname=name))
+            return Path(pooch.retrieve(MNIST_URL + name, MNIST_FILES[name], fname=name))
         except (OSError, ValueError) as error:  # all of requests' are the first; another hash
             kind = FileNotFoundError if isinstance(error, OSError) else ValueError
             url = MNIST_URL + name
             raise kind(f"cannot get {url}, and no data_dir was given: {error}") from None
-        return _unpack(path)
+    if not isinstance(data_dir, str | os.PathLike):
+        raise TypeError(f"data_dir must be a path, got {data_dir!r}")
     folder = Path(data_dir)
-    if (packed := folder / name).is_file():
-        return _unpack(packed)
-    plain = folder / name.removesuffix(".gz")
-    if not plain.is_file():
-        raise FileNotFoundError(f"data_dir must hold {name} or {plain.name}, got {folder}")
-    return plain.read_bytes()
+    for path in (folder / name, folder / name.removesuffix(".gz")):
+        if path.is_file():
+            return path
+    raise FileNotFoundError(f"data_dir must hold {name} or {path.name}, got {folder}")
 
 
-def _unpack(path: Path) -> bytes:
-    try:
-        return gzip.decompress(path.read_bytes())
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path.name} must be a whole gzip file: {error}") from None
+def _parse(path: Path, magic: int) -> NDArray[np.uint8]:
+    """Read an IDX file of bytes: a number that says what it is, the lengths, the values.
 
-
-def _parse(name: str, data: bytes, magic: int) -> NDArray[np.uint8]:
-    """Read an IDX file of bytes: a number that says what it is, the lengths, the values."""
+    No more is read, and unpacked, than the lengths announce.
+    """
     axes = magic - 2048
-    head = np.frombuffer(data[: 4 + 4 * axes], dtype=">u4")
-    shape = tuple(int(length) for length in head[1:])
-    if len(head) != 1 + axes or head[0] != magic or len(data) != 4 + 4 * axes + math.prod(shape):
-        raise ValueError(f"{name} must be an IDX file that begins with {magic}, got another file")
-    return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * axes).reshape(shape)
+    wanted = f"{path} must be an IDX file that begins with {magic}"
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        try:
+            head = file.read(4 + 4 * axes)
+            if len(head) < 4 + 4 * axes:
+                raise ValueError(f"{wanted}, got {len(head)} bytes")
+            first, *shape = (int(number) for number in np.frombuffer(head, dtype=">u4"))
+            if first != magic:
+                raise ValueError(f"{wanted}, got another file")
+            if (size := math.prod(shape)) > LARGEST:
+                raise ValueError(f"{path} must announce at most {LARGEST} bytes, got {size}")
+            data = file.read(size + 1)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(f"{path} must be a whole gzip file: {error}") from None
+    if len(data) != size:
+        much = "more" if len(data) > size else str(len(data))
+        raise ValueError(f"{path} must hold the {size} bytes that it announces, got {much}")
+    return np.frombuffer(data, dtype=np.uint8).reshape(shape)

@@ -284,3 +284,10 @@ def test_missing_packages_are_named(name, module, package, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=rf"{package} is needed: pip install .*\[networks\]'"):
         load_images(name, 50)
+
+
+def test_a_file_that_memory_might_not_hold_is_named(folder):
+    with (folder / "data_batch_2.bin").open("wb") as file:
+        file.truncate(2**32)  # no disk is used
+    with pytest.raises(ValueError, match=r"data_batch_2\.bin must have at most 268435456 bytes"):
+        load_images("cifar10", 17, data_dir=folder)

@@ -1,6 +1,7 @@
 """Digits: shapes, splits, the IDX format, and what is said of bad input."""
 
 import gzip
+import tracemalloc
 
 import numpy as np
 import pooch
@@ -68,7 +69,7 @@ def test_bad_input_is_named(mnist, tmp_path):
     with pytest.raises(ValueError, match=r"test must be in \[1, 30\], got 31"):
         load_digits("mnist", 60, 31, data_dir=mnist)
     (mnist / "t10k-labels-idx1-ubyte").write_bytes(b"no such file")
-    with pytest.raises(ValueError, match=r"t10k-labels-idx1-ubyte\.gz must be an IDX file"):
+    with pytest.raises(ValueError, match=r"t10k-labels-idx1-ubyte must be an IDX file"):
         load_digits("mnist", 60, 30, data_dir=mnist)
     with pytest.raises(FileNotFoundError, match=r"data_dir must hold train-images"):
         load_digits("mnist", data_dir=tmp_path / "nowhere")
@@ -104,3 +105,60 @@ def test_a_cut_file_is_named(mnist):
     cut.write_bytes(cut.read_bytes()[:-12])
     with pytest.raises(ValueError, match=r"train-labels-idx1-ubyte\.gz must be a whole gzip file"):
         load_digits("mnist", 60, 30, data_dir=mnist)
+
+
+def damages():
+    labels, images = "train-labels-idx1-ubyte.gz", "train-images-idx3-ubyte.gz"
+    head = np.array([2051, 60, 28, 28], dtype=">u4").tobytes()
+    huge = np.array([2051, 60_000, 280, 280], dtype=">u4").tobytes()
+    pixels = bytes(60 * 28 * 28)
+    yield labels, idx(np.full(60, 10), 2049), "must hold labels 0 to 9, got 10"
+    yield labels, idx(np.full(60, 255), 2049), "must hold labels 0 to 9, got 255"
+    yield labels, idx(np.zeros(61), 2049), "must hold 60 labels, .* got 61"
+    yield labels, idx(np.zeros(59), 2049), "must hold 60 labels, .* got 59"
+    yield labels, b"abc", "must be an IDX file that begins with 2049, got 3 bytes"
+    yield labels, b"", "must be an IDX file that begins with 2049, got 0 bytes"
+    yield images, idx(np.zeros((60, 0, 28)), 2051), r"images with pixels, got shape \(60, 0, 28\)"
+    yield images, idx(np.zeros((60, 28, 0)), 2051), r"images with pixels, got shape \(60, 28, 0\)"
+    yield images, idx(np.zeros((0, 28, 28)), 2051), r"images with pixels, got shape \(0, 28, 28\)"
+    yield images, head + pixels[1:], "must hold the 47040 bytes that it announces, got 47039"
+    yield images, head + pixels + b"\0", "must hold the 47040 bytes that it announces, got more"
+    yield images, huge, "must announce at most 268435456 bytes, got 4704000000"
+    yield images, idx(np.zeros(60), 2049), "must be an IDX file that begins with 2051, got another"
+
+
+def idx(array, magic):
+    head = np.array([magic, *array.shape], dtype=">u4").tobytes()
+    return head + array.astype(np.uint8).tobytes()
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize(("name", "data", "message"), list(damages()))
+def test_a_damaged_file_is_named(mnist, name, data, message, packed):
+    path = mnist / name
+    path.write_bytes(gzip.compress(data))
+    if not packed:
+        path.unlink()
+        path = path.with_suffix("")
+        path.write_bytes(data)
+    with pytest.raises(ValueError, match=rf"^{path} .*{message}"):
+        load_digits("mnist", 60, 30, data_dir=mnist)
+
+
+def test_an_archive_that_unpacks_to_more_than_it_announces_is_not_unpacked(mnist):
+    """A gigabyte of zeros in a megabyte, in one tenth of its memory."""
+    with gzip.open(mnist / "train-images-idx3-ubyte.gz", "wb", compresslevel=1) as file:
+        file.write(np.array([2051, 60, 28, 28], dtype=">u4").tobytes())
+        for _ in range(1024):
+            file.write(bytes(2**20))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="that it announces, got more"):
+        load_digits("mnist", 60, 30, data_dir=mnist)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**30 / 10
+
+
+def test_the_folder_must_be_a_path():
+    with pytest.raises(TypeError, match="data_dir must be a path, got 3"):
+        load_digits("mnist", data_dir=3)
