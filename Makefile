@@ -1,47 +1,56 @@
-# make book | make test | make check | make notebooks | make bench | make pdf | make check-pages |
-# make clean
-# From a fresh clone only python3, make and git are needed: the first target sets up $(VENV).
-PYTHON ?= python3
-VENV   ?= .venv
+# make book | make test | make elsewhere | make check | make notebooks | make lab | make bench |
+# make pdf | make check-pages | make clean
+# From a fresh clone only Python 3.11 to 3.14, make and git are needed: the first target sets up
+# $(VENV). Variables count where they are given to make (make VENV=...), not where they are
+# exported: an environment of that name may be another program's.
+PYTHON := python3
+VENV   := .venv
 # Where pip's default torch wheel brings CUDA, name PyTorch's CPU wheel index here:
 #   make book PIP_TORCH="--index-url <the CPU index from PyTorch's installation page>"
 PIP_TORCH ?=
-# Processes for the tests; each is single-threaded, which is faster for these matrices.
-JOBS ?= 2
+# Chapters and tests side by side; each is single-threaded, which is faster for these matrices.
+JOBS := 2
+# Processors that `make elsewhere` imitates: nehalem, haswell or both.
+KERNELS := nehalem
 
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.stamp
-export OMP_NUM_THREADS = 1
-export OPENBLAS_NUM_THREADS = 1
-export MKL_NUM_THREADS = 1
 export PATH := $(abspath $(BIN)):$(PATH)
+# Without the person's own settings, which are not the book's: of matplotlib, IPython, Jupyter, ...
+RUN   := $(BIN)/python -I -m hessrmt.hermetic
+NBVAL := -m pytest -q -n $(JOBS) --dist loadscope -o addopts= -o filterwarnings= -p no:cacheprovider \
+  --nbval --nbval-cell-timeout 600 --nbval-sanitize-with tests/nbval_sanitize.cfg book
 
-.PHONY: setup book test check notebooks bench pdf check-pages clean
+.PHONY: setup book test elsewhere check notebooks lab bench pdf check-pages clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
 
 # torch first and alone: a resolver that may upgrade it brings several GB of CUDA packages.
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q torch==2.13.0 $(PIP_TORCH)
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[book,test,networks,campaign]"
+	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 15) or sys.exit("Python 3.11 to 3.14 is needed, and $(PYTHON) is %d.%d; name another: make PYTHON=python3.13" % v[:2])'
+	@echo "Setting up $(VENV): 0.4 GB to download (more with CUDA: README.md), 1.8 GB on disk, about 3 minutes"
+	$(PYTHON) -I -m venv $(VENV)
+	$(BIN)/python -I -m pip install torch==2.13.0 $(PIP_TORCH)
+	$(BIN)/python -I -m pip install -c constraints.txt -e ".[book,test,networks,campaign]"
 	@touch $@
 
 # -W turns warnings into errors only in a full build, so an official build starts from nothing.
+# The chapters are executed first, side by side; the pages show these executions.
 book: $(STAMP)
-	rm -rf _build
-	$(BIN)/jupyter-book build -W --keep-going --all .
-	$(BIN)/python -m pytest -q tests/book/test_html.py
+	$(RUN) $(BIN)/python book/scripts/execute.py --pages _build --jobs $(JOBS)
+	$(RUN) $(BIN)/jupyter-book build -W --keep-going --all --config _build/config.yml .
+	$(RUN) $(BIN)/python -m pytest -q tests/book/test_html.py
 	@echo "Open _build/html/index.html"
 
-# One thread a process: with more, two kernels side by side wait for each other's threads.
-test: export OMP_NUM_THREADS = 1
-test: export OPENBLAS_NUM_THREADS = 1
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope -o addopts= -o filterwarnings= -p no:cacheprovider --nbval --nbval-current-env \
-	  --nbval-cell-timeout 600 --nbval-sanitize-with tests/nbval_sanitize.cfg book
+	$(RUN) $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
+	$(RUN) $(BIN)/python $(NBVAL)
+
+# The chapters' stored outputs against execution with the kernels of older processors.
+elsewhere: $(STAMP)
+	set -e; for kernels in $(KERNELS); do \
+	  $(RUN) $(BIN)/python tests/elsewhere.py $$kernels $(BIN)/python $(NBVAL); done
 
 check: $(STAMP)
 	$(BIN)/ruff check .
@@ -50,8 +59,15 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 
 notebooks: $(STAMP)
-	$(BIN)/python book/scripts/execute.py
-	$(BIN)/python book/scripts/picture.py
+	$(RUN) $(BIN)/python book/scripts/execute.py --jobs $(JOBS)
+	$(RUN) $(BIN)/python book/scripts/picture.py
+
+lab: $(VENV)/.lab-stamp
+	$(RUN) $(BIN)/jupyter-lab --notebook-dir . book/random_matrix_primer.ipynb
+
+$(VENV)/.lab-stamp: $(STAMP)
+	$(BIN)/python -I -m pip install -c constraints.txt -e ".[lab]"
+	@touch $@
 
 # The peers live in their own environment: they bring packages that the book does not use.
 bench: .venv-bench/.stamp $(STAMP)
@@ -61,20 +77,21 @@ bench: .venv-bench/.stamp $(STAMP)
 	$(BIN)/python benchmarks/chapters.py $(SAVE)
 
 .venv-bench/.stamp: pyproject.toml constraints.txt benchmarks/constraints.txt
-	$(PYTHON) -m venv .venv-bench
+	$(PYTHON) -I -m venv .venv-bench
 	.venv-bench/bin/python -m pip install -q torch==2.13.0 $(PIP_TORCH)
 	.venv-bench/bin/python -m pip install -q -c constraints.txt -c benchmarks/constraints.txt -e ".[bench,networks]"
 	@touch $@
 
 pdf: $(STAMP)
-	$(BIN)/jupyter-book build --all --builder pdflatex .
+	$(RUN) $(BIN)/python book/scripts/execute.py --pages _build --jobs $(JOBS)
+	$(RUN) $(BIN)/jupyter-book build --all --builder pdflatex --config _build/config.yml .
 
 # After make book. Needs node's npm, and a Chromium: that of the system, or one named by CHROMIUM.
 check-pages: .venv-pages/.stamp
 	.venv-pages/bin/python book/scripts/check_pages.py --axe .venv-pages/node_modules/axe-core/axe.min.js
 
 .venv-pages/.stamp:
-	$(PYTHON) -m venv .venv-pages
+	$(PYTHON) -I -m venv .venv-pages
 	.venv-pages/bin/python -m pip install -q playwright==1.65.2
 	npm install --silent --no-fund --no-audit --prefix .venv-pages axe-core@4.14.1
 	@touch $@

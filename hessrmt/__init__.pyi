@@ -6,6 +6,7 @@ from .batch_noise import outlier_position as outlier_position
 from .batch_noise import outlier_threshold as outlier_threshold
 from .batch_noise import subordination as subordination
 from .book import Explorer as Explorer
+from .book import data_file as data_file
 from .book import density_curve as density_curve
 from .book import density_histogram as density_histogram
 from .book import law_grid as law_grid

@@ -28,6 +28,7 @@ def files_entered(source, own=""):
     for module, name in imports(source):
         _, *parts = module.split(".")
         inside = bool(name) and len(parts) == 1 and (PACKAGE / parts[0] / f"{name}.py").exists()
+        inside = inside and name not in stub(parts[0]).get(None, [])  # handed on as a module
         if parts and parts[0] in ROOMS and parts[0] != own and (len(parts) > 1 or inside):
             yield f"{module}.{name}"
 

@@ -12,8 +12,10 @@ from .figures import density_histogram as density_histogram
 from .figures import law_grid as law_grid
 from .figures import use_style as use_style
 from .figures import verdict_tiles as verdict_tiles
+from .kernels import kernel_manager as kernel_manager
 from .parameters import Parameter as Parameter
 from .parameters import Text as Text
+from .places import data_file as data_file
 from .reruns import Result as Result
 from .reruns import rerun as rerun
 from .sweeps import sweep as sweep

@@ -8,26 +8,23 @@ leaves an earlier result as it was.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import importlib.util
 import json
 import logging
 import os
-import platform
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import papermill
 import yaml
-from jupyter_client.manager import AsyncKernelManager
 from papermill.iorw import load_notebook_node
 
 from hessrmt.book._results import RECORD, hidden_folder, put_in_place
@@ -40,6 +37,8 @@ from hessrmt.book.contents import (
     read_yaml,
     toc_files,
 )
+from hessrmt.book.kernels import kernel_manager, kernel_versions
+from hessrmt.hermetic import hermetic_environment
 
 __all__ = ["Job", "Result", "plan_jobs", "rerun", "run_job", "source_digest"]
 
@@ -193,8 +192,8 @@ def run_job(job: Job, progress: bool | dict[str, Any]) -> None:
         notebook.parent.mkdir()
         try:
             source, start = source_digest(job.chapter), time.perf_counter()
-            _execute(job, notebook, progress)
-            record = _record(job, source, time.perf_counter() - start)
+            versions = _execute(job, notebook, progress)
+            record = _record(job, source, time.perf_counter() - start, versions)
             if job.html:
                 _make_page(job, notebook, hidden / "site")
         except BookError as error:
@@ -205,21 +204,23 @@ def run_job(job: Job, progress: bool | dict[str, Any]) -> None:
             job.beside(suffix).unlink(missing_ok=True)
 
 
-def _record(job: Job, source: str, seconds: float) -> dict[str, Any]:
-    versions = {n: importlib.metadata.version(n) for n in ("hessrmt", "numpy", "scipy")}
+def _record(job: Job, source: str, seconds: float, versions: dict[str, str]) -> dict[str, Any]:
     return {
         "chapter": job.chapter.name,
         "parameters": job.values,
         "seconds": round(seconds, 1),
         "source": source,
-        "versions": {"python": platform.python_version(), **versions},
+        "versions": versions,
     }
 
 
-def _execute(job: Job, notebook: Path, progress: bool | dict[str, Any]) -> None:
+def _execute(job: Job, notebook: Path, progress: bool | dict[str, Any]) -> dict[str, str]:
+    """Execute the chapter, and return the versions of what it ran with."""
     path, log = job.chapter.path, notebook.parent.with_name("kernel.log")
+    # Not in the hidden folder: a kernel may outlive an interruption by a moment, and write there.
+    settings = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     try:
-        with _one_thread(), log.open("wb") as stream:
+        with settings as folder, log.open("wb") as stream:
             papermill.execute_notebook(
                 literal(path),
                 literal(notebook),
@@ -227,9 +228,9 @@ def _execute(job: Job, notebook: Path, progress: bool | dict[str, Any]) -> None:
                 cwd=path.parent,
                 progress_bar=progress,
                 extra_arguments=["--log-level=CRITICAL"],  # no remarks of the kernel on itself
-                kernel_manager_class=_kernel_manager(stream),
+                kernel_manager_class=kernel_manager(Path(folder), stream),
             )
-        return
+            return kernel_versions(Path(folder))
     except papermill.PapermillExecutionError as error:
         reason = f"{error.ename}: {error.evalue}"
     except (RuntimeError, KeyError) as error:  # the kernel died, or there is none of that name
@@ -240,32 +241,6 @@ def _execute(job: Job, notebook: Path, progress: bool | dict[str, Any]) -> None:
     if log.stat().st_size:
         log.replace(job.beside(_LOG))
     raise BookError(f"{path.stem} failed {where}: {reason.strip().splitlines()[0]}")
-
-
-def _kernel_manager(log: IO[bytes]) -> type[AsyncKernelManager]:
-    """Make a class of kernels that write what they say of themselves to `log`.
-
-    A kernel that Ctrl-C finds still loading says it with a traceback, a dying one with a reason.
-    """
-
-    class Manager(AsyncKernelManager):
-        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
-            await super().start_kernel(stderr=log, **options)  # type: ignore[func-returns-value]
-
-    return Manager
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let kernels use one thread, which is faster for these matrices, unless the user chose."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    unset = [name for name in names if name not in os.environ]
-    os.environ.update(dict.fromkeys(unset, "1"))
-    try:
-        yield
-    finally:
-        for name in unset:
-            del os.environ[name]
 
 
 def _make_page(job: Job, notebook: Path, site: Path) -> None:
@@ -290,8 +265,9 @@ def _make_page(job: Job, notebook: Path, site: Path) -> None:
     (site / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
     (site / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     main = "from jupyter_book.cli.main import main; main()"
-    command = [sys.executable, "-c", main, "build", "--quiet", str(site)]
-    build = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-P", "-c", main, "build", "--quiet", str(site)]
+    clean = hermetic_environment(site.with_name("settings"))
+    build = subprocess.run(command, capture_output=True, text=True, env=clean)
     html = site / "_build" / "html"
     if build.returncode != 0 or not (html / path.with_suffix(".html")).is_file():
         log = job.beside(_LOG)

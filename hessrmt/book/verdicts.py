@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from hessrmt.book.places import book_file
+
 __all__ = ["AuditRow", "Finding", "Findings", "audit", "verdict"]
 
 _KEY = "hessrmt-findings"  # of an output's metadata, where they are kept
@@ -126,15 +128,15 @@ def verdict(findings: Iterable[Finding]) -> str:
     return "reproduced" if printed and None not in printed else "open"
 
 
-def audit(chapters: str | Path = ".", claims: str | Path = "claims.yml") -> list[AuditRow]:
+def audit(chapters: str | Path | None = None, claims: str | Path | None = None) -> list[AuditRow]:
     """Collect the findings of executed chapters, claim by claim.
 
     Parameters
     ----------
-    chapters : path-like
-        Folder with the executed notebooks, also in folders below it.
-    claims : path-like
-        The claims.
+    chapters : path-like, optional
+        Folder with the executed notebooks, also in folders below it; by default the book's.
+    claims : path-like, optional
+        The claims, by default the book's.
 
     Returns
     -------
@@ -148,13 +150,15 @@ def audit(chapters: str | Path = ".", claims: str | Path = "claims.yml") -> list
     ValueError
         If a finding is about no claim that is listed, or a claim is listed twice.
     """
-    listed = yaml.safe_load(Path(claims).read_text(encoding="utf-8"))
+    claims = book_file("claims.yml") if claims is None else Path(claims)
+    chapters = claims.parent if chapters is None else Path(chapters)
+    listed = yaml.safe_load(claims.read_text(encoding="utf-8"))
     found: dict[str, list[Finding]] = {}
     for claim in listed:
         if claim["claim"] in found:
             raise ValueError(f"claims must be different, got {claim['claim']!r} twice")
         found[claim["claim"]] = []
-    notebooks = sorted(p for p in Path(chapters).rglob("*.ipynb") if not p.name.startswith("."))
+    notebooks = sorted(p for p in chapters.rglob("*.ipynb") if not p.name.startswith("."))
     if not notebooks:
         raise FileNotFoundError(f"there are no notebooks in {chapters}")
     for notebook in notebooks:

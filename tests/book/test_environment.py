@@ -1,7 +1,9 @@
 """environment.yml, pyproject.toml and constraints.txt agree with each other and the environment."""
 
 import itertools
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -10,21 +12,45 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-CONSTRAINTS = dict(
-    line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if line
-)
+BASE, _, LAB = (ROOT / "constraints.txt").read_text().partition("# JupyterLab")
+
+
+def pins(text):
+    """Names and versions of the pins that this Python has."""
+    lines = [line for line in text.splitlines() if "==" in line]
+    found = [r for r in map(Requirement, lines) if r.marker is None or r.marker.evaluate()]
+    return {r.name: str(r.specifier).removeprefix("==") for r in found}
+
+
+CONSTRAINTS = pins(BASE) | pins(LAB)
 
 
 def canonical(requirement):
     return re.sub(r"[-_.]+", "-", re.split(r"[<>=!\[; ]", requirement)[0]).lower()
 
 
-@pytest.mark.parametrize("name", CONSTRAINTS)
+@pytest.mark.parametrize("name", pins(BASE))
 def test_installed_version_is_the_pinned_one(name):
     assert metadata.version(name) == CONSTRAINTS[name]
+
+
+def test_versions_for_jupyterlab_are_the_pinned_ones_where_it_is_installed():
+    there = {d.name: d.version for d in metadata.distributions() if d.name in pins(LAB)}
+    assert there == {name: CONSTRAINTS[name] for name in there}
+    assert "jupyterlab" in pins(LAB)
+
+
+def test_every_pin_is_for_one_python_only():
+    """Pins with markers exclude each other: there is a version for every Python, and one."""
+    marked = [Requirement(line) for line in re.findall("^.*;.*$", BASE + LAB, re.M)]
+    for name in {r.name for r in marked}:
+        for version in ("3.11.2", "3.11.7", "3.12.0", "3.13.1", "3.14.0"):
+            where = {"python_full_version": version, "python_version": version[:4]}
+            assert [r.name for r in marked if r.marker.evaluate(where)].count(name) == 1
 
 
 def test_every_requirement_is_pinned():
@@ -46,10 +72,65 @@ def test_conda_environment_has_the_same_sources():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     (pip,) = (d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
     makefile = (ROOT / "Makefile").read_text()
-    (extras,) = re.findall(r'-e "(\.\[[a-z,]+\])"\n\t@touch', makefile.split("bench:")[0])
-    assert pip == ["-c constraints.txt", *pip[1:2], f"-e {extras}"]
+    setup, lab = re.findall(r'-e "\.\[([a-z,]+)\]"\n\t@touch', makefile.split("bench:")[0])
+    assert pip == ["-c constraints.txt", *pip[1:2], f"-e .[{setup},{lab}]"]
     (python,) = (d for d in environment["dependencies"] if str(d).startswith("python="))
     assert PROJECT["requires-python"] == f">={python.removeprefix('python=')}"
+    (torch,) = (d for d in environment["dependencies"] if str(d).startswith("pytorch-cpu="))
+    assert pip[1] == torch.replace("pytorch-cpu=", "torch==")  # pip finds it there already
+
+
+def test_the_same_pythons_everywhere():
+    tried = [c.split()[-1] for c in PROJECT["classifiers"] if "Python :: 3." in c]
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "book.yml").read_text())
+    assert workflow["jobs"]["build"]["strategy"]["matrix"]["python"] == tried
+    for name in ("Makefile", "README.md"):
+        assert f"Python {tried[0]} to {tried[-1]}" in (ROOT / name).read_text()
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Run make on a copy of what it needs for a set-up."""
+    if shutil.which("make") is None:
+        pytest.skip("no make")
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+
+    def run(*arguments, **variables):
+        environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
+        return subprocess.run(
+            ["make", *arguments],
+            cwd=tmp_path,
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("version", ["(3, 10)", "(3, 15)"])
+def test_another_python_is_refused_before_anything_is_done(make, tmp_path, version):
+    python = tmp_path / "other"
+    pretend = f"import sys; sys.version_info = {version}; exec(sys.argv[1])"
+    python.write_text(
+        f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} -c "{pretend}" "$2"\ntouch used\n'
+    )
+    python.chmod(0o755)
+    done = make("setup", f"PYTHON={python}")
+    assert done.returncode != 0
+    number = ".".join(re.findall(r"\d+", version))
+    assert f"Python 3.11 to 3.14 is needed, and {python} is {number}" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+    assert not (tmp_path / "used").exists()
+
+
+def test_exported_variables_do_not_redirect_the_setup(make, tmp_path):
+    asked = make("-n", "setup", VENV=str(tmp_path / "foreign"), PYTHON="foreign")
+    assert "-m venv .venv\n" in asked.stdout
+    assert "foreign" not in asked.stdout
+    asked = make("-n", "setup", f"VENV={tmp_path / 'mine'}")
+    assert f"-m venv {tmp_path / 'mine'}\n" in asked.stdout
 
 
 def test_versions_agree():
