@@ -65,6 +65,17 @@ class Interval:
         below = x <= self.high if self.high_closed else x < self.high
         return above & below & np.isfinite(x)
 
+    def has_integer(self, x: int) -> bool:
+        """Membership without rounding: floats do not tell apart all integers from 2^53 on."""
+        match = _INTERVAL.fullmatch(self.text)
+        assert match is not None
+        low, high = (
+            int(t) if t.lstrip("+-").isdecimal() else float(t) for t in match.groups()[1:3]
+        )
+        return (low <= x if self.low_closed else low < x) and (
+            x <= high if self.high_closed else x < high
+        )
+
     def __contains__(self, x: float) -> bool:
         return bool(self.contains(np.asarray(x, dtype=np.float64)))
 
@@ -159,7 +170,7 @@ def integer(name: str, value: Any, domain: str = "[0, inf)") -> int:
     number = int(value)
     if abs(number) >= 2**1023:
         raise ValueError(f"{name} must be in {domain}, got a number too large")
-    if number not in Interval.parse(domain):
+    if not Interval.parse(domain).has_integer(number):
         raise ValueError(f"{name} must be in {domain}, got {number!r}")
     return number
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from hessrmt.book import find_chapter
-from hessrmt.validation import check_parameters, choice
+from hessrmt.validation import check_parameters, choice, integer
 
 DOMAIN = "download | <folder>"
 
@@ -34,3 +34,18 @@ def test_what_is_no_folder_is_refused(value):
 def test_a_number_is_no_folder():
     with pytest.raises(TypeError, match="data_dir must be one of"):
         choice("data_dir", 3, DOMAIN)
+
+
+def test_integers_are_compared_without_rounding():
+    """A float holds neither 2^53 + 1 nor 2^63 - 1: it would take the one for 2^53."""
+    top = 2**63 - 1
+    assert integer("k", top, f"[0, {top}]") == top
+    for value, domain in [
+        (top + 1, f"[0, {top}]"),
+        (top, f"[0, {top})"),
+        (2**53 + 1, f"[0, {2**53}]"),
+    ]:
+        with pytest.raises(ValueError, match=rf"^k must be in .*, got {value}$"):
+            integer("k", value, domain)
+    assert integer("k", 2**53 + 1, f"({2**53}, inf)") == 2**53 + 1
+    assert integer("k", -(2**70), "(-inf, 1.5]") == -(2**70)

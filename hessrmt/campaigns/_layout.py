@@ -107,7 +107,7 @@ def constants(view: str, e: Ensemble) -> dict[str, Any]:
 
 def digest(*what: Any) -> str:
     """Digest of text and numbers, as JSON writes them."""
-    return sha256(json.dumps(what, separators=(",", ":")).encode()).hexdigest()
+    return sha256(json.dumps(what, separators=(",", ":"), default=repr).encode()).hexdigest()
 
 
 def seal(db: sqlite3.Connection, table: str, *key: int) -> None:

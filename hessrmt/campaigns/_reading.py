@@ -123,10 +123,15 @@ class Reader:
         CampaignError
             If something differs, or SQLite finds the file malformed.
         """
+        self._check_seals("sessions")
+        return self.check_shards()
+
+    def check_shards(self) -> tuple[int, int]:
+        """As `check`, without the sessions."""
         (found,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
         if found != "ok":
             raise self._damaged(found.splitlines()[-1])
-        self._check_seals("ensembles", "sessions", "shards")
+        self._check_seals("ensembles", "shards")
         rows = 0
         for view in filter(self._has, layout.VIEWS):
             made = self._db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (view,))
@@ -156,6 +161,8 @@ class Reader:
             return rows
         columns = self._columns(view)
         run = columns.index("run")
+        if not all(isinstance(row[run], int) for row in rows):
+            raise self._damaged(f"a row of {view} has no number")
         stored = self._db.execute(
             "SELECT shard, contents FROM shards WHERE ensemble = ?", (number,)
         )
@@ -180,7 +187,7 @@ class Reader:
         return [row[1] for row in self._db.execute(f"PRAGMA table_info({view}_values)")]
 
     def _has(self, view: str) -> bool:
-        return self._one("SELECT count(*) FROM sqlite_master WHERE name = ?", view) == 1
+        return self._one("SELECT count(*) FROM sqlite_master WHERE name = ?", f"{view}_values") == 1
 
     def _one(self, query: str, *values: Any) -> int:
         return int(self._db.execute(query, values).fetchone()[0])

@@ -118,17 +118,19 @@ class Store(Reader):
         """Notice that the file was removed or replaced, which SQLite does not."""
         now = self._stat()
         there = bool(now and self._identity and os.path.samestat(now, self._identity))
-        if there and shards is not None:
+        if there and shards is not None:  # at the end: also what was written over it in place
+            there = False
             with suppress(CampaignError, FileNotFoundError), Store(self.path) as again:
-                there = again._one("SELECT count(*) FROM shards") == shards
+                there = again.check_shards()[0] == shards
         if not there:
             raise CampaignError(
-                f"{self.path} was removed or replaced while the campaign ran: what had been "
-                "entered is lost, unless there is a copy, and nothing more is"
+                f"{self.path} was removed or replaced while the campaign ran: unless there is a "
+                "copy, what had been entered is lost"
             )
         if not self._lock.is_there():
+            new = self._hold()
             self._lock.close()
-            self._lock = self._hold()
+            self._lock = new
 
     def _settle(self) -> None:
         """Bring what was entered into the file itself, and empty what is beside it."""
