@@ -19,6 +19,7 @@ from .places import data_file as data_file
 from .reruns import Result as Result
 from .reruns import rerun as rerun
 from .sweeps import sweep as sweep
+from .verdicts import GROUPS as GROUPS
 from .verdicts import AuditRow as AuditRow
 from .verdicts import Finding as Finding
 from .verdicts import Findings as Findings

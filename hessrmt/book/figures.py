@@ -40,10 +40,14 @@ STYLE: dict[Any, Any] = {
 
 # Face and mark of a verdict of the audit: told apart without colour, all dark enough for white.
 VERDICT_LOOKS = {
-    "reproduced": ("#0072b2", "✓"),
     "corrected": ("#007a5a", "✎"),
     "refuted": ("#c04f00", "✗"),
+    "approximate": ("#5b3f8f", "≈"),
+    "not stated": ("#7a6400", "∅"),
     "open": ("#666666", "?"),
+    "reproduced": ("#0072b2", "✓"),
+    "yes": ("#333333", "y"),
+    "no": ("#333333", "n"),
 }
 
 
@@ -192,5 +196,6 @@ def verdict_tiles(ax: Axes, verdicts: Mapping[str, Sequence[str]], *, columns: i
         ax.add_patch(Rectangle((left, middle - 0.46), 0.92, 0.92, facecolor=face))
         ax.text(left + 0.46, middle, mark, color="white", ha="center", va="center")
         ax.text(left + 1.1, middle, f"{verdict}: {everything.count(verdict)}", va="center")
-    ax.set(xlim=(0, columns), ylim=(top - 1.5, 1), aspect="equal")
+    lowest = top - (len(VERDICT_LOOKS) - 1) // 2 - 0.5
+    ax.set(xlim=(0, columns), ylim=(lowest, 1), aspect="equal")
     ax.axis("off")
