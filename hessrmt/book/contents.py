@@ -207,7 +207,10 @@ def _notebooks(root: Path) -> list[Path]:
 
 def _read(root: Path, path: Path) -> Chapter:
     try:
-        cells = [_Cell(**cell) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise LookupError("it has no cells")
+        cells = [_Cell(**cell) for cell in content["cells"]]
         tagged = (cell.source for cell in cells if "parameters" in cell.tags)
         parameters = tuple(_parameter(*declared) for declared in _declared(next(tagged, "")))
     except (SyntaxError, TypeError, ValueError) as error:
