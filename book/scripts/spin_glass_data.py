@@ -2,36 +2,31 @@
 
     python book/scripts/spin_glass_data.py TABLE ...
 
-Tables are minima, networks, index and annealing. Each is a file of comma-separated values in
-book/data with a .json beside it that says how it was made. Rows are added a group at a time, and
-the same command again adds the groups that are missing; to make a table anew, delete it first.
+Tables are minima, early, critical, counts, points, networks, index and annealing. How rows are
+added: `tables`.
 """
 
-import argparse
-import json
-import os
-import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date
-from pathlib import Path
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import TypeVar
 
-import numpy as np
+import tables
 import torch
-from tqdm import tqdm
+from tables import Group, Table
 
 from hessrmt.spin_glass import (
     Digits,
     anneal_chain,
+    count_critical_points,
     end_losses,
     load_digits,
     minima_of_draw,
+    minimum_and_saddles,
+    searches_of_draw,
     train_group,
 )
 
-DATA = Path(__file__).resolve().parents[1] / "data"
-Group = tuple[int, ...]
 T = TypeVar("T")
 
 # H, size, draws, starts of each
@@ -40,6 +35,15 @@ MINIMA = [
     *((4, 15, 100, 10), (4, 25, 40, 10), (4, 50, 20, 20), (4, 100, 2, 24)),
     *((3, 250, 20, 50), (3, 500, 4, 32)),
 ]
+# as above, for the minima of another method
+EARLY = [(3, 50, 100, 10)]
+# H, size, draws, searches of each; steps of descent before a search
+CRITICAL = [(3, 50, 4, 40)]
+STEPS = (0, 2, 5, 10, 20, 40)
+# H, draws of four weights
+COUNTS = [(3, 400), (4, 100)]
+# H, size
+POINTS = [(3, 100)]
 # hidden units, initial weights scaled or not, epochs, groups of 25 networks
 NETWORKS = [
     *((n, 0, 200, 8) for n in (10, 25, 50, 100, 250)),
@@ -53,31 +57,56 @@ INDEX = [(10, 20), (25, 20), (50, 5)]
 ANNEALING = [(10, 10, 10), (10, 100, 10), (25, 100, 6)]
 
 
-def minima_groups() -> list[Group]:
-    """H, size, number of the draw, and starts."""
-    return [(H, n, draw, starts) for H, n, draws, starts in MINIMA for draw in range(draws)]
+@cache
+def images() -> Digits:
+    """The images of all networks."""
+    return load_digits(rng=0)
 
 
-def minima(images: Digits, H: int, size: int, draw: int, starts: int) -> Iterator[str]:
+def by_draw(plan: list[Group]) -> list[Group]:
+    """A group for each draw: H, size, number of the draw, and starts."""
+    return [(H, n, draw, starts) for H, n, draws, starts in plan for draw in range(draws)]
+
+
+def minima(H: int, size: int, draw: int, starts: int, descend_to: float = 0.03) -> Iterator[str]:
     """Minima of one draw of the couplings."""
-    ends, seconds = _timed(lambda: minima_of_draw(H, size, draw, starts))
+    ends, seconds = _timed(lambda: minima_of_draw(H, size, draw, starts, descend_to=descend_to))
     for energy, index, norm in zip(ends.energy, ends.index, ends.gradient_norm, strict=True):
         yield f"{energy:.6f},{index},{norm:.1e},{seconds / starts:.4f}"
 
 
-def networks(images: Digits, hidden: int, scaled: int, epochs: int, group: int) -> Iterator[str]:
+def critical(H: int, size: int, draw: int, steps: int, starts: int) -> Iterator[str]:
+    """Ends of searches in one draw of the couplings."""
+    ends = searches_of_draw(H, size, draw, starts, steps=steps)
+    columns = ends.energy, ends.index, ends.gradient_norm, ends.smallest
+    for energy, index, norm, smallest in zip(*columns, strict=True):
+        yield f"{energy:.6f},{index},{norm:.1e},{smallest:.1e}"
+
+
+def counts(H: int, draw: int) -> Iterator[str]:
+    """The number of critical points of one draw of four weights."""
+    yield str(count_critical_points(H, 4, draw))
+
+
+def points(H: int, size: int) -> Iterator[str]:
+    """A minimum and two saddles, a weight a row."""
+    for weights in zip(*minimum_and_saddles(H, size, 0).tolist(), strict=True):
+        yield ",".join(f"{w:.12f}" for w in weights)
+
+
+def networks(hidden: int, scaled: int, epochs: int, group: int) -> Iterator[str]:
     """One group of networks."""
     nets, seconds = _timed(
-        lambda: train_group(images, hidden, group, epochs=epochs, scaled=bool(scaled))
+        lambda: train_group(images(), hidden, group, epochs=epochs, scaled=bool(scaled))
     )
-    for train, test, error in zip(*end_losses(nets, images), strict=True):
+    for train, test, error in zip(*end_losses(nets, images()), strict=True):
         yield f"{train:.6f},{test:.6f},{error:.4f},{seconds / len(nets.W1):.4f}"
 
 
-def index(images: Digits, hidden: int, count: int) -> Iterator[str]:
+def index(hidden: int, count: int) -> Iterator[str]:
     """The spectra of the first networks of a size."""
-    nets = train_group(images, hidden, 0)
-    x, labels = torch.from_numpy(images.x), torch.from_numpy(images.labels)
+    nets = train_group(images(), hidden, 0)
+    x, labels = map(torch.from_numpy, images()[:2])
     for k in range(count):
         spectrum, seconds = _timed(lambda k=k: torch.linalg.eigvalsh(nets.hessian(k, x, labels)))
         below, above = int((spectrum < -1e-3).sum()), int((spectrum > 1e-3).sum())
@@ -85,21 +114,11 @@ def index(images: Digits, hidden: int, count: int) -> Iterator[str]:
         yield f"{below},{zero},{above},{spectrum[0]:.5f},{spectrum[-1]:.4f},{seconds:.2f}"
 
 
-def annealing(images: Digits, hidden: int, sweeps: int, chain: int) -> Iterator[str]:
+def annealing(hidden: int, sweeps: int, chain: int) -> Iterator[str]:
     """One chain of simulated annealing."""
-    nets, seconds = _timed(lambda: anneal_chain(images, hidden, sweeps, chain))
-    train, test, error = (float(each) for each in end_losses(nets, images))
+    nets, seconds = _timed(lambda: anneal_chain(images(), hidden, sweeps, chain))
+    train, test, error = (float(each) for each in end_losses(nets, images()))
     yield f"{train:.6f},{test:.6f},{error:.4f},{seconds:.2f}"
-
-
-class Table(NamedTuple):
-    """What a table holds, and how to make it."""
-
-    what: str
-    columns: str
-    keys: int  # columns that begin every row of a group, and name it
-    groups: Callable[[], list[Group]]
-    rows: Callable[..., Iterable[str]]
 
 
 TABLES = {
@@ -107,8 +126,42 @@ TABLES = {
         "minima of spherical spin glasses: energy per weight, index, norm of the gradient",
         "H,size,draw,energy,index,gradient_norm,seconds",
         3,
-        minima_groups,
+        lambda: by_draw(MINIMA),
         minima,
+    ),
+    "early": Table(
+        "minima as before, from the same starts, but Newton steps take over at a norm of 1",
+        "H,size,draw,energy,index,gradient_norm,seconds",
+        3,
+        lambda: by_draw(EARLY),
+        lambda *group: minima(*group, descend_to=1.0),
+    ),
+    "critical": Table(
+        "ends of searches for critical points of any index after steps of descent: energy per "
+        "weight, number of negative eigenvalues, norm of the gradient, eigenvalue nearest to 0",
+        "H,size,draw,steps,energy,index,gradient_norm,smallest",
+        4,
+        lambda: [
+            (H, n, draw, steps, starts)
+            for steps in STEPS
+            for H, n, draw, starts in by_draw(CRITICAL)
+        ],
+        critical,
+    ),
+    "counts": Table(
+        "number of critical points of one draw of four weights, w and -w counted as two",
+        "H,draw,count",
+        2,
+        lambda: [(H, draw) for H, draws in COUNTS for draw in range(draws)],
+        counts,
+    ),
+    "points": Table(
+        "three critical points of draw 0, a weight a row: a minimum, a saddle that a search found "
+        "after twelve steps of descent, one that it found from a random point",
+        "H,size,minimum,saddle,high",
+        2,
+        lambda: list(POINTS),
+        points,
     ),
     "networks": Table(
         "losses and test errors of classifiers after descent",
@@ -136,66 +189,10 @@ TABLES = {
 }
 
 
-def fill(name: str, folder: Path = DATA) -> None:
-    """Add to a table the groups that it lacks."""
-    table, path = TABLES[name], folder / f"spin_glass_{name}.csv"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else [table.columns]
-    if lines[0] != table.columns:
-        raise SystemExit(f"{path.name} must have the columns {table.columns}, got {lines[0]}")
-    there = {tuple(int(field) for field in line.split(",")[: table.keys]) for line in lines[1:]}
-    missing = [group for group in table.groups() if group[: table.keys] not in there]
-    if not missing:
-        return
-    images = load_digits(rng=0)
-    for group in tqdm(missing, desc=name, unit="group", mininterval=10):
-        start = ",".join(map(str, group[: table.keys]))
-        lines += [f"{start},{row}" for row in table.rows(images, *group)]
-        _replace(path, "\n".join(lines) + "\n")
-        about = path.with_suffix(".json")
-        _replace(about, _provenance(name, about))
-
-
 def _timed(run: Callable[[], T]) -> tuple[T, float]:
     begun = time.process_time()
     return run(), time.process_time() - begun
 
 
-def _provenance(name: str, path: Path) -> str:
-    """How a table was made, all its sessions: rows may be added on another day or machine."""
-    session = {
-        "date": date.today().isoformat(),
-        "machine": f"{platform.system()} {platform.machine()}, one thread",
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "torch": torch.__version__.split("+")[0],
-        },
-    }
-    sessions = json.loads(path.read_text(encoding="utf-8"))["sessions"] if path.exists() else []
-    record = {
-        "what": f"{TABLES[name].what}; seconds of one core, shared by the rows of a group",
-        "command": f"python book/scripts/spin_glass_data.py {name}",
-        "seed": 0,
-        "sessions": [*sessions, *([] if session in sessions else [session])],
-    }
-    return json.dumps(record, indent=1) + "\n"
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file at once, so that whatever stops the program leaves whole groups."""
-    new = path.with_suffix(".new")
-    new.write_text(text, encoding="utf-8")
-    os.replace(new, path)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Make the tables that the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("tables", nargs="+", choices=TABLES, metavar="TABLE", help="%(choices)s")
-    torch.set_num_threads(1)
-    for name in parser.parse_args(arguments).tables:
-        fill(name)
-
-
 if __name__ == "__main__":
-    main()
+    tables.main("spin_glass", TABLES, __doc__)

@@ -14,6 +14,8 @@ from .find import STAGES as STAGES
 from .find import CriticalPoints as CriticalPoints
 from .find import find_critical_points as find_critical_points
 from .find import search_shard as search_shard
+from .levels import LevelEnds as LevelEnds
+from .levels import ends_at_levels as ends_at_levels
 from .minimisers import METHODS as METHODS
 from .minimisers import minimise_shard as minimise_shard
 from .random_runs import RandomRuns as RandomRuns

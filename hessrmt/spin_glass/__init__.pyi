@@ -12,6 +12,9 @@ from .runs import anneal_chain as anneal_chain
 from .runs import end_losses as end_losses
 from .runs import minima_of_draw as minima_of_draw
 from .runs import train_group as train_group
+from .searches import count_critical_points as count_critical_points
+from .searches import minimum_and_saddles as minimum_and_saddles
+from .searches import searches_of_draw as searches_of_draw
 from .simulation import CriticalPoints as CriticalPoints
 from .simulation import SphericalSpinGlass as SphericalSpinGlass
 from .simulation import find_critical_points as find_critical_points

@@ -28,7 +28,9 @@ RATES: dict[int, tuple[float, float, tuple[int, ...]]] = {
 ANNEALING = {"scale": 0.8, "hot": 3e-3, "cold": 3e-5}  # of a handful too
 
 
-def minima_of_draw(H: int, size: int, draw: int, starts: int, *, seed: int = 0) -> CriticalPoints:
+def minima_of_draw(
+    H: int, size: int, draw: int, starts: int, *, descend_to: float = 0.03, seed: int = 0
+) -> CriticalPoints:
     """Minima of one draw of the couplings, from random points.
 
     Parameters
@@ -39,6 +41,8 @@ def minima_of_draw(H: int, size: int, draw: int, starts: int, *, seed: int = 0) 
         Number of the draw, >= 0.
     starts : int
         Descents; a smaller number gives the first of them.
+    descend_to : float
+        As in `minimize`.
     seed : int
         The generator is ``numpy.random.default_rng([seed, H, size, draw])``.
 
@@ -61,7 +65,7 @@ def minima_of_draw(H: int, size: int, draw: int, starts: int, *, seed: int = 0) 
     draw, seed = integer("draw", draw, "[0, inf)"), integer("seed", seed, "[0, inf)")
     rng = np.random.default_rng([seed, H, size, draw])
     glass = SphericalSpinGlass.draw(size, H, rng)
-    return minimize(glass, glass.random_points(starts, rng))
+    return minimize(glass, glass.random_points(starts, rng), descend_to=descend_to)
 
 
 def train_group(

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from hessrmt.spin_glass import anneal_chain, end_losses, load_digits, minima_of_draw, train_group
+from hessrmt.spin_glass import (
+    anneal_chain,
+    count_critical_points,
+    end_losses,
+    load_digits,
+    minima_of_draw,
+    minimum_and_saddles,
+    searches_of_draw,
+    train_group,
+)
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 
@@ -20,13 +29,22 @@ def images():
 
 @pytest.fixture
 def script(monkeypatch, images):
+    monkeypatch.syspath_prepend(BOOK / "scripts")
     spec = importlib.util.spec_from_file_location(
         "spin_glass_data", BOOK / "scripts" / "spin_glass_data.py"
     )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "load_digits", lambda rng: images)
+    module.fill = lambda name, folder: module.tables.fill(
+        "spin_glass", name, module.TABLES[name], folder
+    )
     monkeypatch.setattr(module, "MINIMA", [(3, 8, 2, 3), (4, 5, 1, 2)])
+    monkeypatch.setattr(module, "EARLY", [(3, 8, 1, 3)])
+    monkeypatch.setattr(module, "CRITICAL", [(3, 8, 1, 3)])
+    monkeypatch.setattr(module, "STEPS", (0, 5))
+    monkeypatch.setattr(module, "COUNTS", [(3, 2)])
+    monkeypatch.setattr(module, "POINTS", [(3, 12)])
     monkeypatch.setattr(module, "NETWORKS", [(3, 0, 200, 1), (3, 1, 200, 1), (3, 0, 1000, 1)])
     monkeypatch.setattr(module, "INDEX", [(3, 2)])
     monkeypatch.setattr(module, "ANNEALING", [(3, 2, 2)])
@@ -63,6 +81,9 @@ def test_every_table_is_made_with_its_provenance(script, images, tmp_path):
         assert ",".join(rows[name].dtype.names) == table.columns
         record = json.loads((tmp_path / f"spin_glass_{name}.json").read_text())
         assert record["command"].split()[-1] == name
+        (session,) = record["sessions"]
+        assert session["seconds"] > 0
+        assert session["kernels"][-1].startswith("torch ")
     networks = rows["networks"]
     assert networks.size == 75
     for k, (scaled, epochs) in enumerate([(0, 200), (1, 200), (0, 1000)]):
@@ -78,6 +99,13 @@ def test_every_table_is_made_with_its_provenance(script, images, tmp_path):
         assert row["negative"] == (spectrum < -1e-3).sum()
         assert row["positive"] == (spectrum > 1e-3).sum()
         assert sum(row[name] for name in ("negative", "zero", "positive")) == 330
+    early = minima_of_draw(3, 8, 0, 3, descend_to=1.0)
+    np.testing.assert_allclose(rows["early"]["energy"], early.energy, atol=1e-6)
+    ends = [searches_of_draw(3, 8, 0, 3, steps=steps).energy for steps in (0, 5)]
+    np.testing.assert_allclose(rows["critical"]["energy"], np.concatenate(ends), atol=1e-6)
+    assert rows["counts"]["count"].tolist() == [count_critical_points(3, 4, k) for k in (0, 1)]
+    points = np.stack([rows["points"][name] for name in ("minimum", "saddle", "high")])
+    np.testing.assert_allclose(points, minimum_and_saddles(3, 12, 0), atol=1e-6)
     losses = [float(end_losses(anneal_chain(images, 3, 2, k), images)[0]) for k in (0, 1)]
     np.testing.assert_allclose(rows["annealing"]["train"], losses, atol=1e-3)
 
