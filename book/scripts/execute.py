@@ -28,7 +28,6 @@ import nbformat
 import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
-from myst_nb.core.config import NbParserConfig
 from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_notebook
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -107,7 +106,7 @@ def read(path: Path) -> Run | None:
     if path.suffix == ".ipynb":
         return Run(path, nbformat.reads(text, as_version=4))
     if is_myst_markdown_notebook(text):
-        return Run(path, read_myst_markdown_notebook(text, config=NbParserConfig()))
+        return Run(path, read_myst_markdown_notebook(text))
     return None
 
 

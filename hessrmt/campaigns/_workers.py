@@ -14,6 +14,7 @@ import dask
 from distributed import Client, LocalCluster, as_completed
 
 from hessrmt.campaigns._shards import CampaignError, Ensemble, Shard, check_device, make_shard
+from hessrmt.hermetic import hermetic
 from hessrmt.processes import unguarded
 
 __all__ = ["cluster", "make_shards"]
@@ -49,13 +50,14 @@ def cluster(
             check_device(device)
             scratch = stack.enter_context(tempfile.TemporaryDirectory())
             # A person's own settings are for their clusters: encryption, for one, fails here.
+            stack.enter_context(hermetic())
             stack.enter_context(dask.config.set(dask.config.merge(*dask.config.defaults)))
             settings = {f"distributed.nanny.pre-spawn-environ.{k}": v for k, v in MEMORY.items()}
             stack.enter_context(dask.config.set(settings))
             stack.enter_context(unguarded())
             local = LocalCluster(
                 n_workers=1 if workers is None and device == "cuda" else workers,
-                threads_per_worker=1,  # and one for linear algebra: Dask sets OMP_NUM_THREADS=1
+                threads_per_worker=1,  # and one for linear algebra, by its environment
                 processes=True,
                 host="127.0.0.1",
                 dashboard_address="127.0.0.1:0",
