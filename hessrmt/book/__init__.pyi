@@ -1,3 +1,6 @@
+from .audit_views import AuditSummary as AuditSummary
+from .audit_views import AuditTable as AuditTable
+from .audit_views import AuditTiles as AuditTiles
 from .contents import BookError as BookError
 from .contents import Chapter as Chapter
 from .contents import chapters as chapters
