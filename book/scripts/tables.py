@@ -6,7 +6,6 @@ same command again adds the groups that are missing; to make a table anew, delet
 
 import argparse
 import json
-import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +18,8 @@ import scipy
 import torch
 from threadpoolctl import threadpool_info
 from tqdm import tqdm
+
+from hessrmt.files import write_text
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 Group = tuple[int, ...]
@@ -46,10 +47,10 @@ def fill(prefix: str, name: str, table: Table, folder: Path = DATA) -> None:
     for group in tqdm(missing, desc=name, unit="group", mininterval=10):
         begun, start = time.perf_counter(), ",".join(map(str, group[: table.keys]))
         lines += [f"{start},{row}" for row in table.rows(*group)]
-        _replace(path, "\n".join(lines) + "\n")
+        write_text(path, "\n".join(lines) + "\n")
         command = f"python book/scripts/{prefix}_data.py {name}"
         about = path.with_suffix(".json")
-        _replace(about, _provenance(table, command, about, time.perf_counter() - begun))
+        write_text(about, _provenance(table, command, about, time.perf_counter() - begun))
 
 
 def main(
@@ -93,10 +94,3 @@ def _provenance(table: Table, command: str, path: Path, seconds: float) -> str:
     session["seconds"] = round(session.get("seconds", 0.0) + seconds, 2)
     record = {"what": table.what, "command": command, "seed": table.seed, "sessions": sessions}
     return json.dumps(record, indent=1) + "\n"
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file at once, so that whatever stops the program leaves whole groups."""
-    new = path.with_suffix(".new")
-    new.write_text(text, encoding="utf-8")
-    os.replace(new, path)
