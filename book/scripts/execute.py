@@ -11,6 +11,7 @@ is made anew each time, so that it executes nothing itself and takes nothing fro
 """
 
 import argparse
+import asyncio
 import json
 import os
 import re
@@ -80,13 +81,12 @@ class Run:
             coalesce_streams=True,
             resources={"metadata": {"path": str(self.path.parent)}},
             kernel_manager_class=kernel_manager(settings / self.name),
-            extra_arguments=["--log-level=CRITICAL"],  # no remarks of the kernel on itself
             on_cell_execute=lambda cell, cell_index: begun.append(cell_index),
             on_cell_executed=lambda **_: progress(self.expected / len(cells)),
         )
         start = time.perf_counter()
         try:
-            client.execute()
+            asyncio.run(client.async_execute())
         except CellExecutionError as error:
             self.error = f"{error.ename}: {error.evalue}"
         except (CellTimeoutError, DeadKernelError, RuntimeError) as error:

@@ -33,14 +33,15 @@ def main() -> None:
 
     from ipykernel.kernelapp import IPKernelApp
 
-    class Kernel(IPKernelApp):  # type: ignore[misc]
+    class ChapterKernel(IPKernelApp):  # type: ignore[misc]
         def load_config_file(self, *_: object) -> None:
             pass
 
         def _run_startup_files(self) -> None:
             pass
 
-    Kernel.launch_instance()
+    # No remarks of the kernel on itself.
+    ChapterKernel.launch_instance([*sys.argv[1:], "--log-level=CRITICAL"])
 
 
 def _versions() -> dict[str, str]:

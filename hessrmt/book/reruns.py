@@ -227,7 +227,6 @@ def _execute(job: Job, notebook: Path, progress: bool | dict[str, Any]) -> dict[
                 job.values,
                 cwd=path.parent,
                 progress_bar=progress,
-                extra_arguments=["--log-level=CRITICAL"],  # no remarks of the kernel on itself
                 kernel_manager_class=kernel_manager(Path(folder), stream),
             )
             return kernel_versions(Path(folder))

@@ -82,6 +82,12 @@ def test_one_parameters_cell_then_its_checks(notebook):
     assert [keyword.arg for keyword in call.keywords] == names
 
 
+def test_stored_results_are_found_from_every_folder(notebook):
+    """By `data_file`: papermill runs a chapter where it is called."""
+    for cell in code_cells(notebook):
+        assert not re.search(r"""["'](\./)?data/""", cell.source), cell.source
+
+
 def test_cells_are_short(notebook):
     lengths = [len(c.source.splitlines()) for c in code_cells(notebook)]
     assert statistics.median(lengths) <= 8

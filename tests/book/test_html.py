@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jupyter_cache import get_cache
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
@@ -89,6 +90,14 @@ def test_stylesheets_ask_no_other_host():
     for sheet in HTML.rglob("*.css"):
         text = sheet.read_text(encoding="utf-8")
         assert not re.search(r"url\(\s*['\"]?(https?:)?//|@import\s+['\"]https?:", text), sheet
+
+
+def test_the_pages_show_the_executions_before_them():
+    """Jupyter-book has executed nothing itself, which would have added to the cache."""
+    executed = [p.stem for p in (HTML.parent / "executed" / "book").glob("*.ipynb")]
+    pages = [p for p in (ROOT / "book").glob("*.md") if "{code-cell}" in p.read_text()]
+    records = get_cache(HTML.parent / ".jupyter_cache").list_cache_records()
+    assert len(records) == len(executed) + len(pages)
 
 
 def test_search_works_from_a_file():
