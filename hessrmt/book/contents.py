@@ -130,7 +130,7 @@ def find_chapter(name: str, book: str | Path | None = None) -> Chapter:
     """
     root = _root(book)
     paths = _notebooks(root)
-    given = Path(name.removesuffix(".ipynb"))
+    given = Path(os.fspath(name).removesuffix(".ipynb"))
     found = [path for path in paths if path.stem == given.name and _leads_to(given, path, root)]
     if len(found) > 1:
         which = ", ".join(str(path.relative_to(root)) for path in found)

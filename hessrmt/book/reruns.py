@@ -246,7 +246,10 @@ def _make_page(job: Job, notebook: Path, site: Path) -> None:
     """Build a book of this one notebook, and of the bibliography that its citations need."""
     root, path = job.chapter.root, job.chapter.path.relative_to(job.chapter.root)
     unwanted = shutil.ignore_patterns("*.ipynb", ".*", "_build", "out")
-    shutil.copytree(root / path.parent, site / path.parent, ignore=unwanted)
+    try:
+        shutil.copytree(root / path.parent, site / path.parent, ignore=unwanted)
+    except shutil.Error as error:  # a list of them
+        raise BookError(f"the book cannot be copied: {error.args[0][0][2]}") from error
     shutil.copy(notebook, site / path)
     toc = read_yaml(root / "_toc.yml", texts=True)
     cited = [f for f in toc_files(toc) if _has_bibliography(site / f"{f}.md")]

@@ -108,6 +108,7 @@ def _attempts(todo: list[Job], jobs: int, progress: bool) -> Iterator[str | None
         for job in todo:
             yield _attempt(job, {**bar, "desc": job.target.name} if progress else False)
         return
+    jobs = max(1, min(jobs, len(todo)))
     with unguarded(), ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker) as pool:
         waiting = iter(todo)  # no more are handed over than run, so that Ctrl-C leaves none to do
         running = {pool.submit(_work, job) for job in islice(waiting, jobs)}

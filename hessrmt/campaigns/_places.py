@@ -123,6 +123,8 @@ def check_copy(source: Path, target: Path) -> Path:
     FileNotFoundError
         If there is no folder for it.
     """
+    if not target.name:
+        raise ValueError(f"path must be that of a file, got {target}")
     own = [f"{os.path.realpath(source)}{suffix}" for suffix in _BESIDE]
     record = record_path(target)
     for path in (target, record):

@@ -92,7 +92,8 @@ class Campaign:
             Runs that are made and entered together. Draws depend on it.
         workers : int, optional
             Number of local processes, each single-threaded; by default one a core, or one for the
-            GPU. Nothing that is entered depends on it.
+            GPU. No row depends on it. Rows are the same on one kind of machine only: another
+            processor rounds differently, and what searches make of that is another end of some.
         scheduler : str, optional
             Address of a Dask scheduler, as ``"tcp://127.0.0.1:8786"``, in place of local
             processes. Its workers have this package and are best single-threaded.

@@ -55,7 +55,7 @@ def accepted(tmp_path, monkeypatch):
     monkeypatch.setattr(
         hessrmt.book.sweeps, "_write_index", lambda job, source: tmp_path / "index.html"
     )
-    for name in ("run", "status", "export"):
+    for name in ("run", "status", "check", "export"):
         monkeypatch.setattr(Campaign, name, lambda self, *a, **k: done.append(a) or [])
     return done
 
