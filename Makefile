@@ -19,7 +19,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 # Without the person's own settings, which are not the book's: of matplotlib, IPython, Jupyter, ...
 RUN   := $(BIN)/python -I -m hessrmt.hermetic
 NBVAL := -m pytest -q -n $(JOBS) --dist loadscope -o addopts= -o filterwarnings= -p no:cacheprovider \
-  --nbval --nbval-cell-timeout 600 --nbval-sanitize-with tests/nbval_sanitize.cfg book
+  --nbval --nbval-cell-timeout 600 --nbval-kernel-startup-timeout 300 --nbval-sanitize-with tests/nbval_sanitize.cfg book
 
 .PHONY: setup book test elsewhere check notebooks lab bench pdf check-pages clean
 .DELETE_ON_ERROR:

@@ -77,6 +77,7 @@ class Run:
         client = NotebookClient(
             self.notebook,
             timeout=TIMEOUT,
+            startup_timeout=300,
             record_timing=False,
             coalesce_streams=True,
             resources={"metadata": {"path": str(self.path.parent)}},

@@ -227,6 +227,7 @@ def _execute(job: Job, notebook: Path, progress: bool | dict[str, Any]) -> dict[
                 job.values,
                 cwd=path.parent,
                 progress_bar=progress,
+                start_timeout=300,  # a machine may be busy
                 kernel_manager_class=kernel_manager(Path(folder), stream),
             )
             return kernel_versions(Path(folder))
