@@ -18,6 +18,10 @@ from .critical_points import descend as descend
 from .critical_points import find_critical_points as find_critical_points
 from .critical_points import minimise_shard as minimise_shard
 from .critical_points import search_shard as search_shard
+from .curvature import Curvature as Curvature
+from .curvature import extreme_eigenpairs as extreme_eigenpairs
+from .curvature import fit_scale as fit_scale
+from .curvature import lanczos_spectrum as lanczos_spectrum
 from .hessians import GaussNewtonLaw as GaussNewtonLaw
 from .hessians import WishartPlusProductWishart as WishartPlusProductWishart
 from .hessians import WishartPlusWigner as WishartPlusWigner

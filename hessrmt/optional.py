@@ -13,7 +13,7 @@ __all__ = ["Missing", "door", "install_command", "require"]
 
 # By package: the extra that installs it.
 _EXTRAS = {
-    **dict.fromkeys(["torch", "sklearn", "PIL", "pooch"], "networks"),
+    **dict.fromkeys(["torch", "curvlinops", "sklearn", "PIL", "pooch"], "networks"),
     **dict.fromkeys(["matplotlib", "yaml", "papermill", "jupyter_client", "IPython"], "book"),
     **dict.fromkeys(["dask", "distributed", "threadpoolctl", "tqdm"], "campaign,networks"),
 }

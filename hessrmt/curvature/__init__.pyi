@@ -1,0 +1,10 @@
+from .estimation import Eigenpairs as Eigenpairs
+from .estimation import extreme_eigenpairs as extreme_eigenpairs
+from .estimation import lanczos_spectrum as lanczos_spectrum
+from .fits import ScaleFit as ScaleFit
+from .fits import fit_scale as fit_scale
+from .fits import free_prediction_cdf as free_prediction_cdf
+from .mixed_moments import MeasuredMoment as MeasuredMoment
+from .mixed_moments import hutchinson_moments as hutchinson_moments
+from .operators import Curvature as Curvature
+from .spectrum import Spectrum as Spectrum
