@@ -60,10 +60,10 @@ class Interval:
         return cls(text.strip(), float(low), float(high), left == "[", right == "]")
 
     def contains(self, x: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Elementwise membership; NaN and infinities are never inside."""
+        """Elementwise membership; NaN is never inside, an infinity if it is a closed end."""
         above = x >= self.low if self.low_closed else x > self.low
         below = x <= self.high if self.high_closed else x < self.high
-        return above & below & np.isfinite(x)
+        return above & below
 
     def has_integer(self, x: int) -> bool:
         """Membership without rounding: floats do not tell apart all integers from 2^53 on."""
@@ -81,7 +81,7 @@ class Interval:
 
 
 def real_array(name: str, value: ArrayLike, domain: str = "(-inf, inf)") -> NDArray[np.float64]:
-    """Return `value` as a float64 array, every element finite and inside `domain`.
+    """Return `value` as a float64 array, every element inside `domain`.
 
     Raises
     ------
@@ -90,6 +90,7 @@ def real_array(name: str, value: ArrayLike, domain: str = "(-inf, inf)") -> NDAr
     ValueError
         If an element is NaN, infinite or outside the domain.
     """
+    _refuse_masked(name, value)
     try:
         array = np.asarray(value)
     except ValueError:  # ragged nested sequences
@@ -138,6 +139,7 @@ def complex_array(
         ...
     ValueError: z must be finite with Im z > 0, got (1-1j)
     """
+    _refuse_masked(name, value)
     array = np.asarray(value)
     if array.dtype.kind not in "iufc":
         raise TypeError(f"{name} must be complex numbers, got {value!r}")
@@ -145,6 +147,12 @@ def complex_array(
     if not usable.all():
         raise ValueError(f"{name} must be {domain}, got {complex(array[~usable].flat[0])}")
     return array.astype(np.complex128)
+
+
+def _refuse_masked(name: str, value: Any) -> None:
+    """What is behind a mask is not to be computed with, and would be."""
+    if masked := int(np.sum(value.mask)) if isinstance(value, np.ma.MaskedArray) else 0:
+        raise ValueError(f"{name} must have no masked elements, got {masked}")
 
 
 def real(name: str, value: Any, domain: str = "(-inf, inf)") -> float:

@@ -8,12 +8,14 @@ layer of equal widths n, random weights and Gaussian data; the equations are in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.fft import dct
+from scipy.interpolate import PchipInterpolator
 
 from hessrmt.hessians._activations import gaussian_averages
 from hessrmt.hessians._gauss_newton_equations import GaussNewtonEquations
@@ -33,11 +35,16 @@ _MASS_ERROR = 1e-3
 
 
 class _Interval(NamedTuple):
-    """A support interval, with the cosine series of density times dx/dangle."""
+    """A support interval, its mass, and the mass below as a function of an angle.
+
+    Density times dx/dangle is integrated as a cosine series, and read off at so many angles that a
+    monotone cubic between them adds no error.
+    """
 
     low: float
     high: float
-    series: Real
+    total: float
+    mass: Callable[[Real], Real]
 
     def x(self, angle: Real) -> Real:
         """Points from low to high as the angle runs from 0 to pi.
@@ -67,10 +74,22 @@ class _Interval(NamedTuple):
         return np.asarray(self.x(angle) * stretch * np.sin(half) * np.cos(half))
 
     def mass_below(self, x: Real) -> Real:
-        angle = self.angle(x)
-        k = np.arange(1, self.series.size)
-        waves = np.sin(angle[..., None] * k) @ (self.series[1:] / k)
-        return np.asarray(self.series[0] * angle + waves)
+        """Integral of the density up to `x`."""
+        return np.asarray(self.mass(self.angle(x)))
+
+    @classmethod
+    def of(cls, low: float, high: float, density: Callable[[Real], Real]) -> _Interval:
+        """Integrate a density from `low` to `high`."""
+        empty = cls(low, high, 0.0, np.zeros_like)
+        angle = (np.arange(_CDF_NODES) + 0.5) * np.pi / _CDF_NODES
+        series = dct(density(empty.x(angle)) * empty.slope(angle), type=2) / _CDF_NODES
+        total, k = float(np.pi / 2 * series[0]), np.arange(1, _CDF_NODES)
+        fine = np.linspace(0.0, np.pi, 16 * _CDF_NODES + 1)
+        mass = series[0] / 2 * fine + np.sin(fine[:, None] * k) @ (series[1:] / k)
+        # Where the density is next to nothing the waves of the series would show as falls.
+        rising = np.maximum.accumulate(np.clip(mass, 0.0, total))
+        rising[-1] = total
+        return empty._replace(total=total, mass=PchipInterpolator(fine, rising))
 
 
 class GaussNewtonLaw:
@@ -161,6 +180,10 @@ class GaussNewtonLaw:
         first_layer = (1 + c) * d2**2 + c * d4 + d1**4
         return second_layer / 2 + s * mixed + s**2 * first_layer / 2 - self.mean() ** 2
 
+    def std(self) -> float:
+        """Standard deviation, exact."""
+        return float(np.sqrt(self.var()))
+
     def moment(self, k: int) -> float:
         r"""The k-th moment, :math:`\frac1{2\pi i}\oint z^kG\,dz` around the spectrum.
 
@@ -224,14 +247,12 @@ class GaussNewtonLaw:
 
         Raises
         ------
-        TypeError, ValueError
-            If `x` is not real and finite.
-        RuntimeError
-            If a point does not converge.
+        TypeError, ValueError, RuntimeError
+            If `x` is not real, or a point does not converge.
         """
-        x = real_array("x", x)
+        x = real_array("x", x, "[-inf, inf]")
         density = np.zeros(x.shape)
-        positive = x > 0
+        positive = (x > 0) & (x < np.inf)
         density[positive] = self._density(x[positive])
         if self._diverges:
             density[x == 0] = np.inf
@@ -254,18 +275,20 @@ class GaussNewtonLaw:
 
         Raises
         ------
-        TypeError, ValueError
-            If `x` is not real and finite.
-        RuntimeError
-            If a point of the density does not converge, or the total is not 1 within 1e-3.
+        TypeError, ValueError, RuntimeError
+            If `x` is not real, a point does not converge, or the total is not 1 within 1e-3.
         """
-        x = real_array("x", x)
+        x = real_array("x", x, "[-inf, inf]")
         continuous = 1 - self._atom_mass
         mass = sum(
             (interval.mass_below(x) for interval in self._intervals), start=np.zeros(x.shape)
         )
         mass = np.where(x < 0, 0.0, self._atom_mass + mass * (continuous / self._found_mass))
         return np.asarray(np.clip(mass, 0.0, 1.0))[()]
+
+    def sf(self, x: ArrayLike) -> Real:
+        """Survival function, 1 - `cdf`."""
+        return 1 - self.cdf(x)
 
     def ppf(self, q: ArrayLike) -> Real:
         """Quantile function: the least x with ``cdf(x) >= q``; ``ppf(0)`` is the lower end.
@@ -362,19 +385,11 @@ class GaussNewtonLaw:
 
     @cached_property
     def _intervals(self) -> tuple[_Interval, ...]:
-        angle = (np.arange(_CDF_NODES) + 0.5) * np.pi / _CDF_NODES
-        intervals = []
-        for low, high in self._support:
-            interval = _Interval(low, high, np.empty(0))
-            values = self._density(interval.x(angle)) * interval.slope(angle)
-            series = dct(values, type=2) / _CDF_NODES
-            series[0] /= 2
-            intervals.append(interval._replace(series=series))
-        return tuple(intervals)
+        return tuple(_Interval.of(low, high, self._density) for low, high in self._support)
 
     @cached_property
     def _found_mass(self) -> float:
-        found = float(sum(np.pi * interval.series[0] for interval in self._intervals))
+        found = sum(interval.total for interval in self._intervals)
         if abs(found + self._atom_mass - 1) > _MASS_ERROR:
             raise RuntimeError(
                 f"the density of {self!r} and its atoms integrate to "

@@ -48,14 +48,14 @@ class BoundaryValues:
         angles = np.linspace(0.0, np.pi, _NODES + 1)[1:-1]
         gaps, tables = self._transform.gaps, []
         for i, (low, high) in enumerate(self._support):
-            inner = self._transform.solve(at_angle(low, high, angles).astype(np.complex128))
+            inner = self._transform.inside(i, at_angle(low, high, angles))
             tables.append(np.concatenate([[gaps[i].high], inner, [gaps[i + 1].low]]))
         return tables
 
     def inside(self, i: int, x: Real) -> Complex:
         """F at points strictly inside support interval `i`, in a flat array."""
         if x.size < _NODES and "_tables" not in self.__dict__:
-            return self._transform.solve(x.astype(np.complex128))
+            return self._transform.inside(i, x)
         low, high = self._support[i]
         position = np.arccos(((low + high - 2 * x) / (high - low)).clip(-1, 1)) * (_NODES / np.pi)
         cell = position.astype(np.intp).clip(0, _NODES - 1)
@@ -64,7 +64,7 @@ class BoundaryValues:
         F, converged = self._transform.polish(guess, x, steps=8)
         redo = ~(converged & (F.imag > 0))
         if redo.any():
-            F[redo] = self._transform.solve(x[redo].astype(np.complex128))
+            F[redo] = self._transform.inside(i, x[redo])
         return F
 
     def everywhere(self, x: Real) -> Complex:
@@ -95,19 +95,26 @@ class BoundaryValues:
                 pieces.append(Piece(*self._support[i], below, gaps[i + 1].cdf_below))
         return (*pieces[:-1], pieces[-1]._replace(cdf_above=1.0))  # no rounding in the total
 
-    def cdf(self, x: Real) -> Real:
-        """Mass on (-inf, x], atoms included."""
+    def cdf(self, x: Real, *, below: bool = False) -> Real:
+        """Mass on (-inf, x], atoms included; on (-inf, x) with `below`."""
         value = np.zeros(x.shape)
-        interval = 0
         for piece in self._pieces:
-            if piece.low < piece.high:
-                inside = (x > piece.low) & (x < piece.high)
+            inside = (x > piece.low) & (x < piece.high)
+            if inside.any():
                 part = x[inside]
-                value[inside] = self._transform.cdf(part, self.inside(interval, part))
-                interval += 1
-            value[x >= piece.high] = piece.cdf_above
+                mass = self._transform.cdf(part, self.inside(self._number(piece), part))
+                value[inside] = np.clip(mass, piece.cdf_below, piece.cdf_above)
+            is_atom = piece.low == piece.high
+            value[x > piece.high if below and is_atom else x >= piece.high] = piece.cdf_above
         return value
 
     def ppf(self, q: Real) -> Real:
         """The least x with cdf(x) >= q; the lower end of the law for q = 0."""
-        return quantiles(q, self._pieces, self.cdf)
+        within = getattr(self._transform, "place_of_mass", None)
+        if within is None:
+            return quantiles(q, self._pieces, self.cdf)
+        return quantiles(q, self._pieces, self.cdf, lambda p, q: within(self._number(p), q))
+
+    def _number(self, piece: Piece) -> int:
+        """Which of the support intervals a piece is."""
+        return self._support.index((piece.low, piece.high))

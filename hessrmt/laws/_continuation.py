@@ -10,6 +10,8 @@ that does not apply.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -26,6 +28,7 @@ Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
 _RATIO = 0.75  # of successive heights on the way down; a singularity is at least a height away
+_LEAST, _LARGEST = 1e-100, 1e100  # scales of laws
 _STEPS = 135  # _RATIO**_STEPS is below the rounding error of a height of order one
 
 
@@ -42,6 +45,9 @@ def transform_of(numerator: Real, denominator: Real) -> RationalTransform:
         raise ValueError(f"denominator must not vanish at 0, got {denominator.tolist()}")
     if num.size == 0:
         num = np.zeros(1)
+    given = f"{numerator.tolist()} / {denominator.tolist()}"
+    unit = _unit(num / den[0], den / den[0])
+    num, den = _rescaled(num / den[0], den / den[0], 1 / unit)
     # residue() groups poles within tol and lists a group's residues by rising order.
     residues, poles, polynomial = signal.residue(num[::-1], den[::-1], tol=1e-6)
     orders = np.ones(poles.size, dtype=int)
@@ -60,14 +66,38 @@ def transform_of(numerator: Real, denominator: Real) -> RationalTransform:
     )
     if divisible:
         drift, variance = np.append(tail, np.zeros(2 - tail.size))
-        return FreeTriplet.build(drift, variance, 1 / poles.real, -residues.real)
-    transform = ContinuedTransform(num / den[0], den / den[0], tail, residues, poles, orders)
+        jumps = [(1 / p, -Fraction(r)) for p, r in zip(poles.real, residues.real, strict=True)]
+        defect = 1 - sum((rate for _, rate in jumps), start=Fraction(0))
+        if jumps and abs(defect) <= 4e-16 * len(jumps):  # up to rounding they add to 1
+            jumps[0] = (jumps[0][0], jumps[0][1] + defect)
+        return FreeTriplet.build(drift, variance, jumps).scaled(unit)
+    transform = ContinuedTransform(num, den, tail, residues, poles, orders, unit)
     if problem := transform.problem():
         raise ValueError(
-            "numerator/denominator must be the R-transform of a law, got "
-            f"{numerator.tolist()} / {denominator.tolist()}: {problem}"
+            f"numerator/denominator must be the R-transform of a law, got {given}: {problem}"
         )
     return transform
+
+
+def _unit(num: Real, den: Real) -> float:
+    """A power of two near the standard deviation, or the mean of a point mass."""
+    mean, slope = num[0], num[1] if num.size > 1 else 0.0
+    with np.errstate(all="ignore"):
+        variance = slope - mean * (den[1] if den.size > 1 else 0.0)
+        scale = np.sqrt(abs(variance)) or abs(mean) or 1.0
+    if not _LEAST <= scale <= _LARGEST:
+        raise ValueError(f"the scale of a law must be in [1e-100, 1e100], got {scale:.3e}")
+    return float(np.ldexp(1.0, np.frexp(scale)[1]))
+
+
+def _rescaled(num: Real, den: Real, c: float) -> tuple[Real, Real]:
+    """Coefficients of c R(c z) from those of R."""
+    with np.errstate(all="ignore"):
+        powers = c ** np.arange(max(num.size, den.size), dtype=np.float64)
+        num, den = c * num * powers[: num.size], den * powers[: den.size]
+    if not (np.isfinite(num).all() and np.isfinite(den).all()):
+        raise ValueError("the coefficients of R must be of one scale")
+    return num, den
 
 
 def free_sum(a: RationalTransform, b: RationalTransform) -> RationalTransform:
@@ -88,6 +118,8 @@ class ContinuedTransform(RationalTransform):
         Coefficients of R, lowest power first, ``den[0] == 1``.
     polynomial, residues, poles, orders : arrays
         R(z) as the polynomial plus the sum of residues/(z - poles)**orders.
+    unit : float
+        All these are those of the law divided by it; it should be near the law's scale.
     """
 
     def __init__(
@@ -98,27 +130,37 @@ class ContinuedTransform(RationalTransform):
         residues: Complex,
         poles: Complex,
         orders: NDArray[np.int_],
+        unit: float,
     ) -> None:
         self._num, self._den = num, den
         self._polynomial, self._residues = polynomial, residues
         self._poles, self._orders = poles, orders
+        self._unit = unit
+
+    @property
+    def key(self) -> Hashable:
+        """What equal transforms have in common."""
+        return tuple(tuple(part.tolist()) for part in self.coefficients())
 
     def coefficients(self) -> tuple[Real, Real]:
         """R as numerator and denominator."""
-        return self._num, self._den
+        return _rescaled(self._num, self._den, self._unit)
 
-    def scaled(self, c: float) -> RationalTransform:
+    def scaled(self, c: float | Fraction) -> RationalTransform:
         """The transform of c times the variable."""
-        powers = c ** np.arange(max(self._num.size, self._den.size), dtype=np.float64)
-        num, den = self._num * powers[: self._num.size], self._den * powers[: self._den.size]
-        return transform_of(np.asarray(c * num), np.asarray(den))
+        return transform_of(*_rescaled(*self.coefficients(), float(c)))
 
     def r_transform(self, g: Complex) -> Complex:
         """R at g."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(P.polyval(g, self._num) / P.polyval(g, self._den))
+            g = g * self._unit
+            return np.asarray(self._unit * (P.polyval(g, self._num) / P.polyval(g, self._den)))
 
     def free_cumulant(self, k: int) -> float:
+        """The k-th free cumulant."""
+        return self._cumulant(k) * self._unit**k
+
+    def _cumulant(self, k: int) -> float:
         """Coefficient of z^(k-1) in R, by long division."""
         num, den = (np.append(part, np.zeros(k)) for part in (self._num, self._den))
         series = np.empty(k)
@@ -127,10 +169,22 @@ class ContinuedTransform(RationalTransform):
         return float(series[k - 1])
 
     def psi(self, F: Complex) -> tuple[Complex, Complex]:
-        """Value and derivative of psi at F, as the quotient of polynomials P0/P1."""
+        """Value and derivative of psi at F."""
+        value, slope = self._psi(F / self._unit)
+        return self._unit * value, slope
+
+    @cached_property
+    def polynomials(self) -> tuple[Real, Real]:
+        """P0, P1 with P0(F) - z P1(F) = 0 equivalent to psi(F) = z; P0 is monic, deg P1 less."""
+        size = max(self._num.size, self._den.size)
+        n, d = (np.append(c, np.zeros(size - c.size))[::-1] for c in (self._num, self._den))
+        return np.asarray(P.polyadd(P.polymulx(d), n)), np.asarray(d)
+
+    def _psi(self, F: Complex) -> tuple[Complex, Complex]:
+        """The same in units, as the quotient of polynomials P0/P1."""
         p0, p1 = self.polynomials
-        below = P.polyval(F, p1)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            below = P.polyval(F, p1)
             value = P.polyval(F, p0) / below
             slope = (P.polyval(F, P.polyder(p0)) - value * P.polyval(F, P.polyder(p1))) / below
         return value, slope
@@ -138,7 +192,7 @@ class ContinuedTransform(RationalTransform):
     @cached_property
     def _at_zero(self) -> tuple[float, float]:
         """Value and slope of psi at F = 0; infinite or nan if R grows at infinity."""
-        value, slope = self.psi(np.zeros(1, dtype=np.complex128))
+        value, slope = self._psi(np.zeros(1, dtype=np.complex128))
         return float(value[0].real), float(slope[0].real)
 
     @property
@@ -146,13 +200,13 @@ class ContinuedTransform(RationalTransform):
         """The atom, psi(0) with mass psi'(0), where F = 0 is a physical point off the support."""
         place, mass = self._at_zero
         physical = any(gap.low < 0 < gap.high for gap in self.gaps)
-        return (place, mass) if physical and mass > 1e-12 else (place, 0.0)
+        return place * self._unit, mass if physical and mass > 1e-12 else 0.0
 
     @property
     def hard_edge(self) -> float | None:
         """The place of F = 0 where it is an end of a gap."""
         ends = [end for gap in self.gaps for end in (gap.low, gap.high)]
-        return self._at_zero[0] if 0.0 in ends else None
+        return self._at_zero[0] * self._unit if 0.0 in ends else None
 
     # -- continuation --------------------------------------------------------------------------
 
@@ -165,14 +219,14 @@ class ContinuedTransform(RationalTransform):
         F = roots[np.abs(roots.imag) < 1e-7 * (1e-300 + np.abs(roots))].real
         if np.isfinite(self._at_zero[1]) and abs(self._at_zero[1]) < 1e-12:
             F = np.append(F[np.abs(F) > 1e-7], 0.0)
-        x = np.array([self.psi(np.array([f + 0j]))[0][0].real for f in F])
+        x = np.array([self._psi(np.array([f + 0j]))[0][0].real for f in F])
         finite = np.isfinite(x)
         order = np.argsort(x[finite])
         return F[finite][order], x[finite][order]
 
     def _follow(self, z: Complex) -> tuple[Complex, Real]:
         """F at z and Im of the integral of R from 0 to 1/F, followed down from infinity."""
-        reach = 10 * (np.abs(self._critical[1]).max(initial=0.0) + np.sqrt(abs(self._spread)))
+        reach = 10 * (np.abs(self._critical[1]).max(initial=0.0) + np.sqrt(abs(self._cumulant(2))))
         F = z + 1j * reach - self._num[0]
         logs = np.zeros((self._poles.size, z.size), dtype=np.complex128)
         before = np.ones_like(logs)
@@ -180,7 +234,7 @@ class ContinuedTransform(RationalTransform):
             target = z + 1j * reach * _RATIO**k * (k < _STEPS)
             for _ in range(4 if k in (0, _STEPS) else 2):
                 with np.errstate(all="ignore"):
-                    value, slope = self.psi(F)
+                    value, slope = self._psi(F)
                     better = F - (value - target) / slope
                 F = np.where(np.isfinite(better), better, F)
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -199,22 +253,18 @@ class ContinuedTransform(RationalTransform):
                 )
         return F, np.asarray(total.imag)
 
-    @property
-    def _spread(self) -> float:
-        return self.free_cumulant(2)
-
     def solve(self, z: Complex) -> Complex:
         """The physical F at z in the closed upper half-plane."""
         F = np.empty(z.shape, dtype=np.complex128)
         for start in range(0, z.size, CHUNK):
-            F[start : start + CHUNK] = self._follow(z[start : start + CHUNK])[0]
-        return F
+            F[start : start + CHUNK] = self._follow(z[start : start + CHUNK] / self._unit)[0]
+        return F * self._unit
 
     def cdf(self, x: Real, F: Complex) -> Real:
         """1 - Im[x G - log G - integral of R]/pi, the integral followed from infinity."""
         value = np.empty(x.shape)
         for start in range(0, x.size, CHUNK):
-            part = x[start : start + CHUNK]
+            part = x[start : start + CHUNK] / self._unit
             F, integral = self._follow(part.astype(np.complex128))
             phase = (part / F).imag + np.angle(F) - integral
             value[start : start + CHUNK] = 1 - phase / np.pi
@@ -226,6 +276,7 @@ class ContinuedTransform(RationalTransform):
         F, x = self._critical
         if x.size < 2:
             return (Gap(-np.inf, np.inf, 0.0),)
+        F, x = F * self._unit, x * self._unit
         middle = (x[:-1] + x[1:]) / 2
         dense = self.solve(middle.astype(np.complex128)).imag > 1e-7 * (x[-1] - x[0])
         state = np.concatenate([[False], dense, [False]])  # to the left of each candidate
@@ -238,24 +289,24 @@ class ContinuedTransform(RationalTransform):
 
     def problem(self) -> str:
         """Why this is not the R-transform of a law, or nothing."""
-        if self._spread <= 0:
+        if self._cumulant(2) <= 0:
             return "its second free cumulant, the variance, is not positive"
         if not self.support:
             return "its law would have no support"
         nodes, weights = np.polynomial.legendre.leggauss(300)
         angles, weights = (nodes + 1) * np.pi / 2, weights * np.pi / 2
-        place, mass = self.atom
+        place, mass = self.atom[0] / self._unit, self.atom[1]
         moments = np.array([mass, mass * place, mass * place**2]) if mass else np.zeros(3)
-        for low, high in self.support:
+        for low, high in np.array(self.support) / self._unit:
             x = (low + high) / 2 - (high - low) / 2 * np.cos(angles)
-            F = self.solve(x.astype(np.complex128))
+            F = self.solve(self._unit * x.astype(np.complex128)) / self._unit
             density = -(1 / F).imag / np.pi
             if (density < -1e-9).any():
                 return "its density would be negative"
             share = weights * (high - low) / 2 * np.sin(angles) * density
             moments += [share.sum(), share @ x, share @ x**2]
-        mean = self.free_cumulant(1)
-        expected = np.array([1.0, mean, self._spread + mean**2])
-        if not np.allclose(moments, expected, rtol=1e-6, atol=1e-6 * (1 + self._spread)):
+        mean, variance = self._cumulant(1), self._cumulant(2)
+        expected = np.array([1.0, mean, variance + mean**2])
+        if not np.allclose(moments, expected, rtol=1e-6, atol=1e-6 * (1 + variance)):
             return "its moments are not those of its density"
         return ""

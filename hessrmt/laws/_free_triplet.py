@@ -23,76 +23,154 @@ taken in the upper half-plane. No branch has to be followed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
+from math import frexp, ldexp, sqrt
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.polynomial import polynomial as P
 from numpy.polynomial import polyutils
 from numpy.typing import NDArray
-from scipy import optimize
 
+from hessrmt.laws._boundary_curve import BoundaryCurve
 from hessrmt.laws._transforms import CHUNK, Gap, RationalTransform
 
 __all__ = ["FreeTriplet"]
 
-Real = NDArray[np.float64]
-Complex = NDArray[np.complex128]
+Real: TypeAlias = NDArray[np.float64]
+Complex: TypeAlias = NDArray[np.complex128]
+Jump: TypeAlias = tuple[Fraction, Fraction]  # size and rate
 
 # Poles closer than this, relative to their size, are one pole: they differ by rounding only.
 _SAME_POLE = 1e-13
+_MOST_STEPS = 500
+# Scales of laws, and their spread within one, at which nothing under- or overflows.
+_LEAST, _LARGEST, _SPREAD = Decimal("1e-100"), Decimal("1e100"), Decimal("1e60")
 
 
 @dataclass(frozen=True, eq=False)
 class FreeTriplet(RationalTransform):
-    """Shift, semicircular variance and free Poisson jumps of a law.
+    """Shift, semicircular variance and free Poisson jumps of a law, as exact fractions.
+
+    Exact, because 1 less the sum of the rates decides about an edge or an atom at the drift, to
+    all its digits; and equal laws are equal in whatever order they were added.
 
     Parameters
     ----------
-    drift, variance : float
+    drift, variance : Fraction
         The coefficients of the polynomial part of R; ``variance >= 0``.
-    sizes, rates : (J,) arrays
-        Jump sizes (non-zero, ascending, distinct) and rates (positive).
+    jumps : tuple of pairs of Fraction
+        Sizes (non-zero, ascending, distinct) and rates (positive).
     """
 
-    drift: float
-    variance: float
-    sizes: Real
-    rates: Real
+    drift: Fraction
+    variance: Fraction
+    jumps: tuple[Jump, ...]
 
     # -- construction and algebra ------------------------------------------------------------
 
     @classmethod
-    def build(cls, drift: float, variance: float, sizes: Real, rates: Real) -> FreeTriplet:
-        """Merge equal jump sizes, drop empty jumps, sort."""
-        sizes, rates = np.asarray(sizes, dtype=float), np.asarray(rates, dtype=float)
-        keep = (sizes != 0) & (rates != 0)
-        order = np.argsort(sizes[keep])
-        s, r = sizes[keep][order], rates[keep][order]
-        new = np.ones(s.size, dtype=bool)
-        new[1:] = np.diff(s) > _SAME_POLE * np.abs(s[1:])
-        merged = np.add.reduceat(r, np.flatnonzero(new)) if s.size else r
-        return cls(float(drift), float(variance), s[new], merged)
+    def build(
+        cls,
+        drift: float | Fraction,
+        variance: float | Fraction = 0,
+        jumps: Iterable[tuple[float | Fraction, float | Fraction]] = (),
+    ) -> FreeTriplet:
+        """Merge equal jump sizes, drop empty jumps, sort.
+
+        Raises
+        ------
+        ValueError
+            If the law is larger or smaller than what is computed with.
+        """
+        rates: dict[Fraction, Fraction] = {}
+        for size, rate in jumps:
+            if size and rate:
+                rates[Fraction(size)] = rates.get(Fraction(size), Fraction(0)) + Fraction(rate)
+        triplet = cls(Fraction(drift), Fraction(variance), tuple(sorted(rates.items())))
+        triplet._check_scales()
+        return triplet
+
+    def _check_scales(self) -> None:
+        scales = [_decimal(abs(size)) for size, _ in self.jumps]
+        if self.variance:
+            scales.append(_decimal(self.variance).sqrt())
+        for scale in (*scales, *([_decimal(abs(self.drift))] if self.drift else [])):
+            if not _LEAST <= scale <= _LARGEST:
+                raise ValueError(f"the scale of a law must be in [1e-100, 1e100], got {scale:.3e}")
+        if scales and max(scales) > _SPREAD * min(scales):
+            raise ValueError(
+                "the scales of a law's parts must be within a factor of 1e60, "
+                f"got {min(scales):.3e} and {max(scales):.3e}"
+            )
 
     def plus(self, other: FreeTriplet) -> FreeTriplet:
         """R-transforms add."""
         return self.build(
-            self.drift + other.drift,
-            self.variance + other.variance,
-            np.concatenate([self.sizes, other.sizes]),
-            np.concatenate([self.rates, other.rates]),
+            self.drift + other.drift, self.variance + other.variance, self.jumps + other.jumps
         )
 
-    def scaled(self, c: float) -> FreeTriplet:
+    def scaled(self, c: float | Fraction) -> FreeTriplet:
         """The triplet of c times the variable: R becomes c R(c z)."""
-        return self.build(self.drift * c, self.variance * c * c, self.sizes * c, self.rates)
+        c = Fraction(c)
+        return self.build(
+            self.drift * c, self.variance * c * c, [(size * c, rate) for size, rate in self.jumps]
+        )
+
+    # -- in floating point -------------------------------------------------------------------
+
+    @cached_property
+    def _merged(self) -> tuple[Real, tuple[Fraction, ...]]:
+        """Sizes that differ by more than rounding, and their rates."""
+        sizes: list[float] = []
+        rates: list[Fraction] = []
+        for size, rate in self.jumps:
+            s = float(size)
+            if sizes and abs(s - sizes[-1]) <= _SAME_POLE * abs(s):
+                rates[-1] += rate
+            else:
+                sizes.append(s)
+                rates.append(rate)
+        return np.array(sizes, dtype=np.float64), tuple(rates)
+
+    @cached_property
+    def sizes(self) -> Real:
+        """Jump sizes, ascending."""
+        return self._merged[0]
+
+    @cached_property
+    def rates(self) -> Real:
+        """Jump rates."""
+        return np.array([float(rate) for rate in self._merged[1]], dtype=np.float64)
+
+    @cached_property
+    def unit(self) -> float:
+        """A power of two near the largest scale of the law; 1 for a point mass."""
+        scales = [*np.abs(self.sizes), sqrt(self.variance)]
+        return ldexp(1.0, frexp(max(scales))[1]) if max(scales) else 1.0
+
+    @cached_property
+    def curve(self) -> BoundaryCurve:
+        """The boundary values of F, of the law without its drift and divided by `unit`."""
+        sizes, rates = self._merged
+        return BoundaryCurve(
+            float(self.variance / Fraction(self.unit) ** 2), sizes / self.unit, rates
+        )
+
+    @property
+    def key(self) -> Hashable:
+        """What equal transforms have in common."""
+        return self.drift, self.variance, self.jumps
 
     def coefficients(self) -> tuple[Real, Real]:
         """R as numerator and denominator, lowest power first, denominator 1 at z = 0."""
         factors = [np.array([1.0, -s]) for s in self.sizes]
         den = _product(factors)
-        num = P.polymul([self.drift, self.variance], den)
+        num = P.polymul([float(self.drift), float(self.variance)], den)
         for j, (s, rate) in enumerate(zip(self.sizes, self.rates, strict=True)):
             num = P.polyadd(num, rate * s * _product(factors[:j] + factors[j + 1 :]))
         return np.asarray(polyutils.trimseq(num), dtype=float), den  # one coefficient is left
@@ -100,110 +178,74 @@ class FreeTriplet(RationalTransform):
     def r_transform(self, g: Complex) -> Complex:
         """R at g; infinite at its poles."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            value = self.drift + self.variance * g
+            value = float(self.drift) + float(self.variance) * g
             for s, rate in zip(self.sizes, self.rates, strict=True):
                 value = value + rate * s / (1 - s * g)
         return value
 
     # -- psi, and the support from its critical points -----------------------------------------
 
-    @cached_property
-    def defect(self) -> float:
-        """One minus the total jump rate, exactly 0 where it is so up to rounding."""
-        value = 1.0 - float(self.rates.sum())
-        return value if abs(value) > 4e-16 * max(1, self.rates.size) else 0.0
-
     @property
     def atom(self) -> tuple[float, float]:
         """Place and mass of the one possible atom, the drift and psi'(0) where that is positive."""
-        return self.drift, max(0.0, self.defect) if self.variance == 0 else 0.0
+        defect = 1 - sum(rate for _, rate in self.jumps)
+        return float(self.drift), 0.0 if self.variance else max(0.0, float(defect))
 
     @property
     def hard_edge(self) -> float | None:
         """The edge where the density diverges (F = 0 is a critical point of psi), or None."""
-        return self.drift if self.variance == 0 and self.defect == 0 else None
+        return float(self.drift) if self.curve.hard else None
 
     def free_cumulant(self, k: int) -> float:
         """The k-th free cumulant."""
-        jumps = float(np.sum(self.rates * self.sizes**k))
-        return self.drift * (k == 1) + self.variance * (k == 2) + jumps
+        scaled = float(np.sum(self.rates * (self.sizes / self.unit) ** k))
+        scaled += float(self.variance / Fraction(self.unit) ** 2) * (k == 2)
+        return float(self.drift) * (k == 1) + scaled * self.unit**k
 
     def psi(self, F: Complex) -> tuple[Complex, Complex]:
         """Value and derivative of psi at F."""
-        value, slope = F + self.drift, np.ones_like(F)
+        value, slope = F + float(self.drift), np.ones_like(F)
         if self.variance:
-            inverse = 1 / F
-            value, slope = value + self.variance * inverse, slope - self.variance * inverse**2
+            variance, inverse = float(self.variance), 1 / F
+            value, slope = value + variance * inverse, slope - variance * inverse * inverse
         for s, rate in zip(self.sizes, self.rates, strict=True):
             t = s / (F - s)
             value, slope = value + (rate * s) * (1 + t), slope - rate * t * t
         return value, slope
 
-    def contraction(self, F: Complex) -> Real:
-        """k(F) of the module's text; below 1 exactly at physical roots off the support."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            k = self.variance / np.abs(F) ** 2 if self.variance else np.zeros(F.shape)
-            for s, rate in zip(self.sizes, self.rates, strict=True):
-                k = k + rate * (s / np.abs(F - s)) ** 2
-        return k
-
     @cached_property
     def gaps(self) -> tuple[Gap, ...]:
-        """The components of the complement of the support, from left to right.
+        """The components of the complement of the support, from left to right."""
+        unit, curve = self.unit, self.curve
+        return tuple(
+            Gap(low * unit, high * unit, curve.mass_below(low)) for low, high in curve.gaps
+        )
 
-        On the real line outside the support psi'(F) = 1 - h(F) > 0 with
-        h(F) = a/F^2 + sum_j rate_j s_j^2/(F - s_j)^2. Between neighbouring poles h is convex, so
-        each stretch holds one interval where h < 1, or none.
-        """
-        weights = dict(zip(self.sizes.tolist(), (self.rates * self.sizes**2).tolist(), strict=True))
-        if self.variance:
-            weights[0.0] = self.variance
-        if not weights:  # a point mass
-            return (Gap(-np.inf, np.inf, 0.0),)
-        q = np.array(sorted(weights))
-        w = np.array([weights[p] for p in q])
-        reach = np.sqrt(w)  # h >= 1 within this distance of each pole
+    @cached_property
+    def support(self) -> tuple[tuple[float, float], ...]:
+        """The intervals on which the density is positive."""
+        drift, unit = float(self.drift), self.unit
+        return tuple((drift + low * unit, drift + high * unit) for low, high in self.curve.support)
 
-        def h(F: float) -> float:
-            return float((w / (F - q) ** 2).sum()) - 1.0
+    @cached_property
+    def _scaled_polynomials(self) -> tuple[Real, Real]:
+        """`polynomials` of the law without its drift and divided by `unit`."""
+        return replace(self, drift=Fraction(0)).scaled(1 / Fraction(self.unit)).polynomials
 
-        def half_slope(F: float) -> float:
-            return -float((w / (F - q) ** 3).sum())
-
-        far = np.sqrt(w.sum()) * (1 + 1e-12)
-        gaps = [(-np.inf, _crossing(h, q[0] - far, q[0] - reach[0]))]
-        for i in range(q.size - 1):
-            inset = 1e-9 * (q[i + 1] - q[i])
-            bottom = optimize.brentq(
-                half_slope, q[i] + inset, q[i + 1] - inset, xtol=1e-16 * (q[i + 1] - q[i])
-            )
-            if h(bottom) < 0:
-                gaps.append(
-                    (
-                        _crossing(h, q[i] + reach[i], bottom),
-                        _crossing(h, bottom, q[i + 1] - reach[i + 1]),
-                    )
-                )
-        gaps.append((_crossing(h, q[-1] + reach[-1], q[-1] + far), np.inf))
-        if self.hard_edge is not None:  # F = 0 is a critical point exactly
-            tiny = 1e-9 * float(reach.min())
-            gaps = [(low * (abs(low) > tiny), high * (abs(high) > tiny)) for low, high in gaps]
-        return tuple(Gap(low, high, self._mass_below(low)) for low, high in gaps)
-
-    def _mass_below(self, low: float) -> float:
-        """Mass to the left of the gap that begins at `low`: sums of rates, hence exact."""
-        if low == -np.inf:
-            return 0.0
-        return 1.0 - float(self.rates[self.sizes > low].sum()) - self.defect * (low < 0)
+    def _centred(self, x: Any) -> Any:
+        """Places as `curve` counts them."""
+        return (x - float(self.drift)) / self.unit
 
     def solve(self, z: Complex) -> Complex:
-        """The physical F at points z of the closed upper half-plane, in a flat array.
+        """The physical F at points z of the open upper half-plane, in a flat array.
 
         Eigenvalues of companion matrices give every root, the least k(F) marks the physical one,
-        Newton steps polish it. On the real axis the result is the limit from above.
+        Newton steps polish it. Where the scales of the law are too far apart for that, F is
+        followed from far above.
         """
+        z = self._centred(z)
         F = np.empty(z.shape, dtype=np.complex128)
-        p0, p1 = self.polynomials
+        p0, p1 = self._scaled_polynomials
         degree = p0.size - 1
         for start in range(0, z.size, CHUNK):
             part = z[start : start + CHUNK]
@@ -211,24 +253,76 @@ class FreeTriplet(RationalTransform):
             companion[:, np.arange(1, degree), np.arange(degree - 1)] = 1.0
             companion[:, :, -1] = part[:, None] * p1 - p0[:degree]
             roots = np.asarray(np.linalg.eigvals(companion), dtype=np.complex128)
-            real = part.imag == 0
-            roots[real] = roots[real].real + 1j * np.abs(roots[real].imag)
-            k = self.contraction(roots)
-            best = np.argmin(np.where(np.isnan(k), np.inf, k), axis=1)
+            with np.errstate(all="ignore"):
+                k = self.curve.excess(roots.real, roots.imag**2)[0]
+            best = np.argmin(np.where(np.isfinite(k) & (roots.imag > 0), k, np.inf), axis=1)
             F[start : start + CHUNK] = roots[np.arange(part.size), best]
-        polished, _ = self.polish(F, z, steps=4)
-        safe = np.isfinite(polished) & (polished.imag >= 0)
-        return np.where(safe, polished, F)
+        with np.errstate(all="ignore"):
+            for _ in range(4):
+                value, slope = self.curve.psi(F)
+                step = (value - z) / slope
+                F = F - step
+            # k < 1 at one point of the half-plane only.
+            found = (np.abs(step) <= 1e-9 * np.abs(F)) & (F.imag > 0)
+            found &= self.curve.excess(F.real, F.imag**2)[0] < 1e-6
+        if not found.all():
+            F[~found] = self._from_above(z[~found])
+        return F * self.unit
+
+    def _from_above(self, z: Complex) -> Complex:
+        """F along z + i h, h falling to 0; steps of F -> z + F - psi(F) where Newton's leave."""
+        heights = 8 + 2 * np.abs(z)
+        F = z + 1j * heights
+        while True:
+            target = z + 1j * heights
+            active = np.arange(z.size)
+            for step in range(_MOST_STEPS):
+                value, slope = self.curve.psi(F[active])
+                off = value - target[active]
+                newton = F[active] - off / slope
+                usable = (newton.imag > 0) & (step % 10 < 9)
+                F[active] = np.where(usable, newton, F[active] - off)
+                moved = np.abs(off / slope) > 1e-14 * np.abs(F[active])
+                active = active[moved | ~usable]
+                if not active.size:
+                    break
+            if not heights.any():
+                return F
+            heights = np.where(heights > 0.1 * z.imag, 0.2 * heights, 0.0)
+
+    def inside(self, i: int, x: Real) -> Complex:
+        """F at real points of support interval `i`, in a flat array."""
+        d = self._centred(x)
+        return self.curve.at(i, d) * self.unit
+
+    def solve_in_gap(self, x: Real, gap: Gap) -> Real:
+        """The physical F, which is real, at real points of one gap."""
+        d = self._centred(x)
+        return self.curve.at_gap(gap.low / self.unit, gap.high / self.unit, d) * self.unit
+
+    def polish(
+        self, F: Complex, x: Complex | Real, steps: int
+    ) -> tuple[Complex, NDArray[np.bool_]]:
+        """As in the base class; without cancellation where psi(F) is close to the drift."""
+        F, converged = super().polish(F, x, steps)
+        d = x.real - float(self.drift)
+        (delicate,) = np.nonzero(converged & (np.abs(d) < 1e-2 * np.abs(F)))
+        if delicate.size:
+            near = self.curve.polish(F[delicate] / self.unit, d[delicate] / self.unit)
+            F[delicate] = near * self.unit
+        return F, converged
 
     def cdf(self, x: Real, F: Complex) -> Real:
         """Integral of G by parts; the formula stands in `hessrmt.SpectralLaw.cdf`."""
-        singular = F == 0  # inside the support the density may diverge, where all rates sum to 1
-        G = 1 / np.where(singular, 1.0, F)
-        phase = np.angle(F) + ((x - self.drift) * G - self.variance / 2 * G * G).imag
-        for s, rate in zip(self.sizes, self.rates, strict=True):
-            phase = phase + rate * np.angle(1 - s * G)
-        left_of_zero = 1 - float(self.rates[self.sizes > 0].sum())
-        return np.where(singular, left_of_zero, 1 - phase / np.pi)
+        return self.curve.mass(F / self.unit)
+
+    def place_of_mass(self, i: int, q: Real) -> Real:
+        """Quantiles in support interval `i`."""
+        return float(self.drift) + self.unit * self.curve.place_of_mass(i, q)
+
+
+def _decimal(x: Fraction) -> Decimal:
+    return Decimal(x.numerator) / Decimal(x.denominator)
 
 
 def _product(factors: list[Real]) -> Real:
@@ -236,11 +330,3 @@ def _product(factors: list[Real]) -> Real:
     for factor in factors:
         result = P.polymul(result, factor)
     return result
-
-
-def _crossing(h: Callable[[float], float], low: float, high: float) -> float:
-    """The zero of h between two points of opposite sign; an end where h is already (nearly) 0."""
-    at_low, at_high = h(low), h(high)
-    if at_low * at_high >= 0:
-        return low if abs(at_low) < abs(at_high) else high
-    return float(optimize.brentq(h, low, high, xtol=1e-300, rtol=8.9e-16))

@@ -7,6 +7,7 @@ polynomial equation for it is monic. Subclasses say which of the roots is the ph
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
@@ -37,6 +38,11 @@ class Gap(NamedTuple):
 
 class RationalTransform(ABC):
     """An R-transform with the inverse of psi that belongs to a probability law."""
+
+    @property
+    @abstractmethod
+    def key(self) -> Hashable:
+        """What equal transforms have in common."""
 
     @abstractmethod
     def coefficients(self) -> tuple[Real, Real]:
@@ -101,6 +107,10 @@ class RationalTransform(ABC):
         size = max(num.size, den.size)
         n, d = (np.append(part, np.zeros(size - part.size))[::-1] for part in (num, den))
         return np.asarray(P.polyadd(P.polymulx(d), n)), np.asarray(d)
+
+    def inside(self, i: int, x: Real) -> Complex:
+        """F at real points of support interval `i`, in a flat array."""
+        return self.solve(x.astype(np.complex128))
 
     def solve_in_gap(self, x: Real, gap: Gap) -> Real:
         """The physical F, which is real, at real points of one gap."""

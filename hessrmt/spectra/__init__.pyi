@@ -1,6 +1,7 @@
 from .distances import bootstrap_interval as bootstrap_interval
 from .distances import ks_distance as ks_distance
 from .distances import pooled_eigenvalues as pooled_eigenvalues
+from .distances import precision as precision
 from .distances import wasserstein_distance as wasserstein_distance
 from .ensembles import haar_orthogonal as haar_orthogonal
 from .ensembles import product_wishart as product_wishart

@@ -1,12 +1,14 @@
 """Distances between spectra: of matrices, of laws, or of one and the other.
 
-Where eigenvalues are asked for, any shape will do: those of several matrices are pooled. Those
-below 1e-10 of the largest count as 0, so that rounding does not scatter a null space about 0.
+Where eigenvalues are asked for, any shape will do: those of several matrices are pooled, masked
+ones left out. What differs from 0 by rounding counts as 0, so that a null space is not scattered
+about it: up to 1e-10 of the largest eigenvalue for doubles, up to 4e-5 of it for single precision
+(see `precision`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,7 +18,13 @@ from scipy import stats
 from hessrmt.laws import SpectralLaw
 from hessrmt.validation import integer, real, real_array
 
-__all__ = ["bootstrap_interval", "ks_distance", "pooled_eigenvalues", "wasserstein_distance"]
+__all__ = [
+    "bootstrap_interval",
+    "ks_distance",
+    "pooled_eigenvalues",
+    "precision",
+    "wasserstein_distance",
+]
 
 Real: TypeAlias = NDArray[np.float64]
 Cdf: TypeAlias = Callable[[Real], Real]
@@ -103,8 +111,11 @@ def _compared(a: Any, b: Any, crossings: bool) -> tuple[Real, Cdf, Cdf]:
         elif callable(spectrum):
             cdfs.append(spectrum)
         else:
-            samples.append(pooled_eigenvalues(name, spectrum))
-            cdfs.append(stats.ecdf(samples[-1]).cdf.evaluate)
+            other = b if name == "a" else a
+            atoms = other.atoms() if isinstance(other, SpectralLaw) else ()
+            eigs = _at_atoms(pooled_eigenvalues(name, spectrum), atoms, precision(spectrum))
+            samples.append(eigs)
+            cdfs.append(stats.ecdf(eigs).cdf.evaluate)
     if not samples and len(laws) < 2:
         raise TypeError("a or b must be eigenvalues if the other is a callable")
     if crossings or not samples:
@@ -112,6 +123,14 @@ def _compared(a: Any, b: Any, crossings: bool) -> tuple[Real, Cdf, Cdf]:
         samples += [law.ppf(np.concatenate(levels)) for law in laws]
         samples += [np.ravel(law.support()) for law in laws]
     return np.unique(np.concatenate(samples)), cdfs[0], cdfs[1]
+
+
+def _at_atoms(eigs: Real, atoms: Sequence[tuple[float, float]], tolerance: float) -> Real:
+    """Eigenvalues, those that differ from an atom's place by rounding moved to it."""
+    size = np.abs(eigs).max()
+    for place, _ in atoms:
+        eigs = np.where(np.abs(eigs - place) <= tolerance * size, place, eigs)
+    return eigs
 
 
 def bootstrap_interval(
@@ -167,6 +186,7 @@ def bootstrap_interval(
         if sample.ndim == 0 or len(sample) < 2 or (paired and len(sample) != len(data[0])):
             rows = "as many rows as sample 0" if paired and i else "at least 2 rows"
             raise ValueError(f"sample {i} must have {rows}, got shape {sample.shape}")
+    data = [np.asarray(sample) for sample in samples]  # of the precision that they have
     rng = np.random.default_rng(rng)
 
     def resampled() -> float:
@@ -181,8 +201,36 @@ def bootstrap_interval(
 
 def pooled_eigenvalues(name: str, value: Any) -> Real:
     """Eigenvalues of any shape as one flat array, rounding errors at 0 removed."""
+    tolerance = precision(value)
+    if isinstance(value, np.ma.MaskedArray):
+        value = value.compressed()
     eigs = np.ravel(real_array(name, value))
     if not eigs.size:
         raise ValueError(f"{name} must hold eigenvalues, got an empty array")
     size = np.abs(eigs)
-    return np.where(size > 1e-10 * size.max(), eigs, 0.0)
+    return np.where(size > tolerance * size.max(), eigs, 0.0)
+
+
+def precision(value: Any) -> float:
+    """Size of rounding errors of eigenvalues, relative to the largest.
+
+    It is 1e-10 for doubles, and for shorter numbers as large a share of their digits.
+
+    Parameters
+    ----------
+    value : array_like
+        Matrices or eigenvalues, in the precision in which they were computed.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> precision([1.0]), round(precision(np.ones(3, dtype=np.float32)), 7)
+    (1e-10, 3.78e-05)
+    """
+    kind = np.asarray(value).dtype
+    double = np.finfo(np.float64).eps
+    eps = max(np.finfo(kind).eps, double) if kind.kind == "f" else double
+    return float(1e-10 ** (np.log(eps) / np.log(double)))

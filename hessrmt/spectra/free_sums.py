@@ -1,8 +1,8 @@
 """The free sum of two empirical spectra, as a density and a distribution function.
 
 The curve against which the spectrum of A + B is held if A and B are to be free: no random
-rotation is drawn. Eigenvalues may have any shape and are pooled; those below 1e-10 of the largest
-count as 0.
+rotation is drawn. Eigenvalues may have any shape and are pooled; those that differ from
+0 by rounding count as 0 (`hessrmt.spectra.precision`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hessrmt.spectra.distances import pooled_eigenvalues
+from hessrmt.spectra.distances import pooled_eigenvalues, precision
 from hessrmt.validation import real, real_array
 
 __all__ = ["free_sum_cdf", "free_sum_density"]
@@ -39,7 +39,7 @@ def free_sum_density(
     Parameters
     ----------
     eigs_a, eigs_b : array_like, any shape
-        Eigenvalues. Those closer than 1e-10 of the largest count as one.
+        Eigenvalues. Those that differ by rounding, 1e-10 of the largest, count as one.
     x : array_like, any shape
         Where to evaluate.
     eta : float, optional
@@ -202,6 +202,6 @@ def _measure(name: str, eigs: ArrayLike, masses: ArrayLike | None = None) -> Mea
         x, weights = x[weights > 0], weights[weights > 0] / weights.sum()
     order = np.argsort(x, kind="stable")
     x, weights = x[order], weights[order]
-    starts = np.flatnonzero(np.diff(x, prepend=-np.inf) > 1e-10 * np.abs(x).max())
+    starts = np.flatnonzero(np.diff(x, prepend=-np.inf) > precision(eigs) * np.abs(x).max())
     ends = np.append(starts[1:], x.size)
     return x[(starts + ends) // 2], np.add.reduceat(weights, starts)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from hessrmt.spectra.distances import precision
 from hessrmt.spectra.ensembles import haar_orthogonal
 from hessrmt.validation import integer, real, real_array
 
@@ -67,10 +68,13 @@ def rotated_sum_eigenvalues(A: ArrayLike, B: ArrayLike, draws: int, rng: Any = N
     >>> rotated_sum_eigenvalues(2 * np.eye(3), np.diag([1.0, 2.0, 3.0]), 1, rng=0).round(9)
     array([[3., 4., 5.]])
     """
+    tolerances = np.array([[precision(A)], [precision(B)]])
     A, B = _symmetric_pair("A", A, "B", B, "(n, n)")
     draws = integer("draws", draws, "[1, inf)")
     rng = np.random.default_rng(rng)
-    (a, b), n = np.linalg.eigvalsh(np.stack([A, B])), len(A)
+    eigs, n = np.linalg.eigvalsh(np.stack([A, B])), len(A)
+    size = np.abs(eigs)
+    a, b = np.where(size > tolerances * size.max(axis=1, keepdims=True), eigs, 0.0)
     sums = np.empty((draws, n))
     for i in range(draws):
         sums[i] = np.linalg.eigvalsh(np.diag(a) + _rotated(b, rng))
@@ -349,17 +353,19 @@ def first_violation(rows: Sequence[MixedMoment], level: float = 0.95) -> int | N
 def _symmetric_pair(
     name_a: str, A: ArrayLike, name_b: str, B: ArrayLike, shape: str
 ) -> tuple[Real, Real]:
-    pair = real_array(name_a, A), real_array(name_b, B)
-    for name, M in zip((name_a, name_b), pair, strict=True):
+    pair = [real_array(name_a, A), real_array(name_b, B)]
+    for name, M, given in zip((name_a, name_b), pair, (A, B), strict=True):
         axes = M.ndim if "..." in shape else 1 + shape.count(",")
         if max(axes, 2) != M.ndim or M.shape[-1] != M.shape[-2] or not M.size:
             raise ValueError(f"{name} must have shape {shape}, got {M.shape}")
-        if (gap := np.abs(M - M.mT).max()) > 1e-10 * np.abs(M).max():
+        if (gap := np.abs(M - M.mT).max()) > precision(given) * np.abs(M).max():
             raise ValueError(f"{name} must be symmetric, got {name} - {name}^T up to {gap:.3g}")
     if pair[0].shape != pair[1].shape:
         shapes = f"{pair[0].shape}, got {pair[1].shape}"
         raise ValueError(f"{name_b} must have the shape of {name_a}, {shapes}")
-    return pair
+    # What single precision left unsymmetric would be too much for doubles later on.
+    first, second = (M if np.array_equal(M, M.mT) else (M + M.mT) / 2 for M in pair)
+    return first, second
 
 
 def _word(name: str, word: Any) -> str:

@@ -36,6 +36,8 @@ __all__ = [
 
 Real: TypeAlias = NDArray[np.float64]
 
+_FAR = 100.0  # a spacing that has no weight left
+
 GOE_MEAN_RATIO = 0.5307
 """Mean of min(r, 1/r) for large GOE matrices, within 1e-4 (Atas et al. 2013, table I)."""
 POISSON_MEAN_RATIO = float(2 * np.log(2) - 1)
@@ -101,7 +103,7 @@ def wigner_surmise(s: ArrayLike) -> Real:
     Parameters
     ----------
     s : array_like of float, any shape
-        Spacings, >= 0, in units of their mean.
+        Spacings in units of their mean; there are none below 0.
 
     Returns
     -------
@@ -110,14 +112,14 @@ def wigner_surmise(s: ArrayLike) -> Real:
     Raises
     ------
     TypeError, ValueError
-        If `s` is not made of numbers >= 0.
+        If `s` is not made of numbers.
 
     Examples
     --------
     >>> wigner_surmise([0.0, 1.0]).round(6)
     array([0.      , 0.716186])
     """
-    s = real_array("s", s, "[0, inf)")
+    s = real_array("s", s, "[-inf, inf]").clip(0.0, _FAR)
     return (np.pi / 2 * s * np.exp(-np.pi / 4 * s**2))[()]
 
 
@@ -126,7 +128,7 @@ def wigner_surmise_cdf(s: ArrayLike) -> Real:
 
     Parameters and errors as there.
     """
-    s = real_array("s", s, "[0, inf)")
+    s = real_array("s", s, "[-inf, inf]").clip(0.0, _FAR)
     return (-np.expm1(-np.pi / 4 * s**2))[()]
 
 
@@ -143,7 +145,7 @@ def ratio_density(r: ArrayLike) -> Real:
     Parameters
     ----------
     r : array_like of float, any shape
-        In [0, 1].
+        Ratios; there are none outside [0, 1].
 
     Returns
     -------
@@ -152,15 +154,16 @@ def ratio_density(r: ArrayLike) -> Real:
     Raises
     ------
     TypeError, ValueError
-        If `r` is not made of numbers in [0, 1].
+        If `r` is not made of numbers.
 
     Examples
     --------
     >>> ratio_density([0.0, 1.0]).round(6)
     array([0.      , 0.866025])
     """
-    r = real_array("r", r, "[0, 1]")
-    return (27 / 4 * (r + r**2) / (1 + r + r**2) ** 2.5)[()]
+    r = real_array("r", r, "[-inf, inf]")
+    outside, r = (r < 0) | (r > 1), r.clip(0.0, 1.0)
+    return np.where(outside, 0.0, 27 / 4 * (r + r**2) / (1 + r + r**2) ** 2.5)[()]
 
 
 def ratio_cdf(r: ArrayLike) -> Real:
@@ -169,8 +172,8 @@ def ratio_cdf(r: ArrayLike) -> Real:
     .. math:: P(\tilde r) = 1 - \frac{(1 - \tilde r)(2 + \tilde r)(1 + 2\tilde r)}
                                      {2\,(1 + \tilde r + \tilde r^2)^{3/2}} .
     """
-    r = real_array("r", r, "[0, 1]")
-    return (1 - (1 - r) * (2 + r) * (1 + 2 * r) / (2 * (1 + r + r**2) ** 1.5))[()]
+    r = real_array("r", r, "[-inf, inf]").clip(0.0, 1.0)
+    return np.asarray(1 - (1 - r) * (2 + r) * (1 + 2 * r) / (2 * (1 + r + r**2) ** 1.5))[()]
 
 
 class RatioStatistics(NamedTuple):

@@ -392,9 +392,9 @@ def test_a_third_cumulant_is_allowed_up_to_its_known_bound():
             SpectralLaw([0.0, 1.0, c])
 
 
-def test_only_laws_add_and_only_numbers_scale():
+def test_only_laws_and_numbers_add_and_only_numbers_scale():
     with pytest.raises(TypeError):
-        Semicircle(1.0) + 1.0
+        Semicircle(1.0) + "1"
     with pytest.raises(TypeError):
         Semicircle(1.0) * Semicircle(1.0)
     for k in (-1, 1.5, True):

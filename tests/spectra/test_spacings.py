@@ -162,17 +162,29 @@ def test_reference_as_function_and_shapes():
     assert unfold(np.zeros((3, 4, 5)), Semicircle()).shape == (3, 4, 5)
 
 
+@pytest.mark.parametrize(
+    "density, cdf, low, high",
+    [(wigner_surmise, wigner_surmise_cdf, 0.0, np.inf), (ratio_density, ratio_cdf, 0.0, 1.0)],
+)
+def test_distributions_are_defined_on_the_whole_line(density, cdf, low, high):
+    """A Kolmogorov-Smirnov distance asks just below the least point, here 0."""
+    outside = np.array([-np.inf, -1.0, np.nextafter(low, -1.0), np.nextafter(high, 9.0), 1e300])
+    outside = outside[(outside < low) | (outside > high) | (outside > 100)]
+    np.testing.assert_array_equal(density(outside), 0.0)
+    np.testing.assert_array_equal(cdf(outside), outside > low)
+    assert ks_distance([0.0, 1.0], cdf) == pytest.approx(max(0.5, 1 - float(cdf(1.0)), 0.0))
+
+
 # -- errors ----------------------------------------------------------------------------------------
 
 
 def test_arguments_outside_their_domains():
-    with pytest.raises(ValueError, match=r"s must be in \[0, inf\), got -1\.0"):
-        wigner_surmise(-1.0)
-    with pytest.raises(ValueError, match=r"s must be in \[0, inf\), got -1\.0"):
-        wigner_surmise_cdf(-1.0)
+    for f in (wigner_surmise, wigner_surmise_cdf):
+        with pytest.raises(ValueError, match=r"s must be in \[-inf, inf\], got nan"):
+            f(np.nan)
     for f in (ratio_density, ratio_cdf):
-        with pytest.raises(ValueError, match=r"r must be in \[0, 1\], got 1\.5"):
-            f(1.5)
+        with pytest.raises(ValueError, match=r"r must be in \[-inf, inf\], got nan"):
+            f(np.nan)
     with pytest.raises(ValueError, match=r"eigenvalues must be rows of at least 3 numbers"):
         spacing_ratios([1.0, 2.0])
     with pytest.raises(ValueError, match=r"eigenvalues must be rows of at least 1 numbers"):
