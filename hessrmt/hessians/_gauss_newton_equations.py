@@ -43,9 +43,11 @@ and of Q(t) are negative, as those of a resolvent and of self-energies are.
 The components :math:`r_\lambda` have edges in lambda, and if :math:`\phi \ge 1` or without a
 nonlinearity only lambda of the size of z matter as z tends to 0. But :math:`z - \lambda Q` stays in
 the upper half-plane, and :math:`r_\lambda` analytic, if lambda has a negative argument and Q a
-positive real part. There the average over lambda is taken along a path below the real axis, from 0
-to the upper end, with nodes that get dense where lambda is of the size of z. (For :math:`\phi < 1`
-the real part of Q is negative around the gap, and the path is the real axis itself.)
+positive real part. There, and where the scales of the two layers are so far apart that components
+of a few lambda would be seen one by one, the average over lambda is taken along a path below the
+real axis, from 0 to the upper end, with nodes that get dense where lambda is of the size of z.
+(For :math:`\phi < 1` the real part of Q is negative around the gap, and the path is the real axis
+itself.) Where a path does not lead to a solution, others are tried.
 """
 
 from __future__ import annotations
@@ -66,6 +68,8 @@ Complex: TypeAlias = NDArray[np.complex128]
 _T_NODES = 48  # averages over t are smooth: more change nothing
 _LAMBDA_NODES = 64
 _TILT = 0.4  # tangent of half the angle between the path of lambda and the real axis, at 0
+_APART = 30.0  # scales of the layers from which on the components of each lambda stand apart
+_OTHER_TILTS = (0.0, 0.2, 0.4)
 _BATCH = 100_000  # complex numbers in the largest arrays of a pass, which then stay in cache
 _FINE = 1e-7  # height over |z| from which Newton's method reaches the real axis itself
 _TOLERANCE = 1e-7  # of the last step: by then the error is its square, save at an edge
@@ -100,7 +104,10 @@ class GaussNewtonEquations:
         self._ratio = phi / 2  # n/m
         self._linear = averages.slopes.size == 1
         self._sigma2 = sigma2
-        self._tilt = _TILT if self._linear or phi >= 1 else 0.0
+        first_layer = sigma2**2 * averages.slope_moment(2)
+        apart = not (averages.slopes == 0).any() and first_layer > _APART * averages.variance
+        self.apart = apart and not self._linear
+        self._tilt = _TILT if self._linear or phi >= 1 or apart else 0.0
         self._t, self._t_weight = _spectrum_of_examples(self._ratio, _T_NODES)
         self._sigma = averages.linear**2 / self._ratio * self._t + averages.nonlinear
         self._slopes, self._slope_weight = averages.slopes, averages.weights
@@ -118,19 +125,29 @@ class GaussNewtonEquations:
         out = np.empty(z.shape, dtype=np.complex128)
         step = max(1, _BATCH // (_LAMBDA_NODES * self._t.size))
         for i in range(0, z.size, step):
-            out[i : i + step] = self._continued(z[i : i + step])
+            part = z[i : i + step]
+            values, found = self._continued(part, self._tilt)
+            for tilt in _OTHER_TILTS:  # the path of lambda that is safe where another is not
+                (lost,) = np.nonzero(~found)
+                if not lost.size:
+                    break
+                values[lost], found[lost] = self._continued(part[lost], tilt)
+            _require(found, part)
+            out[i : i + step] = values
         return out
 
     # -- continuation ------------------------------------------------------------------------------
 
-    def _continued(self, z: Complex) -> Complex:
-        """Solve along z + i h, the height h falling by a factor that adapts to each point."""
+    def _continued(self, z: Complex, tilt: float) -> tuple[Complex, NDArray[np.bool_]]:
+        """Solve along z + i h, the height h falling by a factor that adapts to each point.
+
+        The second result says where this succeeds.
+        """
         height = np.maximum(8 * self._scale, 2 * np.abs(z))
-        rule = self._rule(z)
-        omega, s, solved = self._top(z + 1j * height, rule)
-        _require(solved, z)
+        rule = self._rule(z, tilt)
+        omega, s, found = self._top(z + 1j * height, rule)
         stride = np.full(z.shape, 0.3)  # factor by which the height falls
-        active = np.arange(z.size)
+        active = np.flatnonzero(found)
         while active.size:
             here = z[active]
             target = height[active] * stride[active]
@@ -148,11 +165,14 @@ class GaussNewtonEquations:
             omega[moved], s[moved], height[moved] = trial_omega[good], trial_s[good], target[good]
             stride[active] = np.where(good, stride[active] ** 1.3, stride[active] ** 0.4)
             stride[active] = np.maximum(stride[active], 0.01)
-            _require(stride[active] < 0.99, here)
-            active = active[height[active] > 0]
-        return self._resolvent(z, rule, omega, s)[0]
+            found[active] = stride[active] < 0.99
+            active = active[(height[active] > 0) & found[active]]
+        G = np.empty(z.shape, dtype=np.complex128)
+        (solved,) = np.nonzero(found)
+        G[solved] = self._resolvent(z[solved], rule.at(solved), omega[solved], s[solved])[0]
+        return G, found
 
-    def _rule(self, z: Complex) -> _Rule:
+    def _rule(self, z: Complex, tilt: float) -> _Rule:
         """Rule for the Marchenko-Pastur law of ratio 1, the square of a semicircle, at `z` (k,).
 
         Gauss-Legendre, with lambda = 4 sigma2^2 sin^2 theta and theta = p - i tilt sin(2p)/2: in p
@@ -160,7 +180,7 @@ class GaussNewtonEquations:
         above a, where lambda is of the size of z.
         """
         v, weight = np.polynomial.legendre.leggauss(_LAMBDA_NODES)
-        if self._tilt:
+        if tilt:
             a = np.minimum(0.5, np.sqrt(np.abs(z) / self._scale))[:, None]
             reach = np.arcsinh(np.pi / 2 / a)
             u = reach * (1 + v) / 2
@@ -168,8 +188,8 @@ class GaussNewtonEquations:
         else:
             p = np.tile(np.pi / 4 * (1 + v), (z.size, 1))
             dp = np.pi / 4 * weight
-        theta = p - 0.5j * self._tilt * np.sin(2 * p)
-        d_theta = (1 - 1j * self._tilt * np.cos(2 * p)) * dp
+        theta = p - 0.5j * tilt * np.sin(2 * p)
+        d_theta = (1 - 1j * tilt * np.cos(2 * p)) * dp
         return _Rule(
             4 * self._sigma2**2 * np.sin(theta) ** 2, 4 / np.pi * np.cos(theta) ** 2 * d_theta
         )

@@ -28,6 +28,7 @@ Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
 _GRID = np.geomspace(1e-6, 300.0, 140)  # where the support is looked for, over the mean
+_DEEP_GRID = np.geomspace(1e-11, 300.0, 220)  # for layers of very different scales
 _SILENT = 1e-5  # density times mean that counts as none; at an edge it is reached within 1e-9
 _SECTIONS, _ROUNDS = 8, 7  # an edge is enclosed to 1e-7 of itself
 _CDF_NODES = 192
@@ -220,10 +221,8 @@ class GaussNewtonLaw:
 
         Raises
         ------
-        TypeError, ValueError
-            If an element is not a finite number, or is 0.
-        RuntimeError
-            If a point does not converge.
+        TypeError, ValueError, RuntimeError
+            If an element is not a finite number, or is 0, or a point does not converge.
         """
         array = complex_array("z", z, "finite and not 0", lambda z: z != 0)
         upper = np.where(array.imag < 0, array.conj(), array).ravel()
@@ -312,9 +311,9 @@ class GaussNewtonLaw:
 
         Edges where the density starts like a square root, as the lower one does, are found to 1e-6
         of themselves; the upper one, where it fades out like a square, to 1e-2. A gap inside the
-        support is found if its ends are a fifth apart; an edge below 1e-6 of the mean counts as 0.
-        The support of a ReLU or tanh network reaches down to 0 for 1 <= phi <= 2, that of a linear
-        one for all phi <= 2.
+        support is found if its ends are a fifth apart; an edge below 1e-6 of the mean (1e-11 if the
+        first layer's part is the larger by 30) counts as 0. The support of a ReLU or tanh
+        network reaches down to 0 for 1 <= phi <= 2, that of a linear one for all phi <= 2.
         """
         return self._support
 
@@ -363,7 +362,7 @@ class GaussNewtonLaw:
 
     @cached_property
     def _support(self) -> tuple[tuple[float, float], ...]:
-        grid = self.mean() * _GRID
+        grid = self.mean() * (_DEEP_GRID if self._equations.apart else _GRID)
         positive = self._is_positive(grid)
         if positive[-1]:
             raise RuntimeError(f"the law of H0 has no upper edge below {grid[-1]:.6g}")

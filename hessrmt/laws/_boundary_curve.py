@@ -331,7 +331,7 @@ class BoundaryCurve:
             active = active[(np.abs(new - here) > _EPS * np.abs(here)) & (off != 0)]
             if not active.size:
                 break
-        return np.where(x == 0, 0.0, F) if self._variance == 0 and low < 0 < high else F
+        return np.where(x == 0, 0.0, F) if self._variance == 0 and low <= 0 <= high else F
 
     def place_of_mass(self, i: int, q: Real) -> Real:
         """Places on interval `i` where the distribution function is `q`."""

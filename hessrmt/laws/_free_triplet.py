@@ -80,22 +80,21 @@ class FreeTriplet(RationalTransform):
         variance: float | Fraction = 0,
         jumps: Iterable[tuple[float | Fraction, float | Fraction]] = (),
     ) -> FreeTriplet:
-        """Merge equal jump sizes, drop empty jumps, sort.
+        """Merge equal jump sizes, drop empty jumps, sort."""
+        rates: dict[Fraction, Fraction] = {}
+        for size, rate in jumps:
+            if size and rate:
+                rates[Fraction(size)] = rates.get(Fraction(size), Fraction(0)) + Fraction(rate)
+        return cls(Fraction(drift), Fraction(variance), tuple(sorted(rates.items())))
+
+    def checked(self) -> FreeTriplet:
+        """The triplet itself.
 
         Raises
         ------
         ValueError
             If the law is larger or smaller than what is computed with.
         """
-        rates: dict[Fraction, Fraction] = {}
-        for size, rate in jumps:
-            if size and rate:
-                rates[Fraction(size)] = rates.get(Fraction(size), Fraction(0)) + Fraction(rate)
-        triplet = cls(Fraction(drift), Fraction(variance), tuple(sorted(rates.items())))
-        triplet._check_scales()
-        return triplet
-
-    def _check_scales(self) -> None:
         scales = [_decimal(abs(size)) for size, _ in self.jumps]
         if self.variance:
             scales.append(_decimal(self.variance).sqrt())
@@ -107,6 +106,7 @@ class FreeTriplet(RationalTransform):
                 "the scales of a law's parts must be within a factor of 1e60, "
                 f"got {min(scales):.3e} and {max(scales):.3e}"
             )
+        return self
 
     def plus(self, other: FreeTriplet) -> FreeTriplet:
         """R-transforms add."""
@@ -156,7 +156,7 @@ class FreeTriplet(RationalTransform):
     @cached_property
     def curve(self) -> BoundaryCurve:
         """The boundary values of F, of the law without its drift and divided by `unit`."""
-        sizes, rates = self._merged
+        sizes, rates = self.checked()._merged
         return BoundaryCurve(
             float(self.variance / Fraction(self.unit) ** 2), sizes / self.unit, rates
         )

@@ -59,7 +59,8 @@ class SpectralLaw(LawArithmetic):
     Notes
     -----
     Scales are in [1e-100, 1e100], those of a sum's parts within a factor of 1e60, ratios phi in
-    [1e-15, 1e15]; other laws are refused. There, density and distribution function are those at a
+    [1e-15, 1e15]; other laws are refused, sums and multiples when they are asked for values.
+    There, density and distribution function are those at a
     place that differs from x by rounding, a few 1e-16 of the larger of \|x\| and the law's scale:
     for scales of order one 1e-12 against 40-digit arithmetic away from the edges of the support.
     At distance d from an edge the density is as sensitive to rounding of x as
@@ -272,7 +273,7 @@ class Semicircle(SpectralLaw):
 
     def __init__(self, sigma: float = 1.0) -> None:
         self.sigma = real("sigma", sigma, "(0, inf)")
-        self._transform = FreeTriplet.build(0, Fraction(self.sigma) ** 2)
+        self._transform = FreeTriplet.build(0, Fraction(self.sigma) ** 2).checked()
         self._text = f"Semicircle(sigma={self.sigma})"
 
 
@@ -305,7 +306,7 @@ class MarchenkoPastur(SpectralLaw):
         self.sigma = real("sigma", sigma, "(0, inf)")
         self._transform = FreeTriplet.build(
             0, 0, [(Fraction(self.sigma) * Fraction(self.phi), 1 / Fraction(self.phi))]
-        )
+        ).checked()
         self._text = f"MarchenkoPastur(phi={self.phi}, sigma={self.sigma})"
 
 
@@ -334,5 +335,5 @@ class ProductWishart(SpectralLaw):
         self.epsilon = real("epsilon", epsilon, "(0, inf)")
         size = self.phi * np.sqrt(self.epsilon / 2)
         rate = 1 / (2 * Fraction(self.phi))
-        self._transform = FreeTriplet.build(0, 0, [(-size, rate), (size, rate)])
+        self._transform = FreeTriplet.build(0, 0, [(-size, rate), (size, rate)]).checked()
         self._text = f"ProductWishart(phi={self.phi}, epsilon={self.epsilon})"

@@ -349,7 +349,7 @@ def test_bad_parameters_are_named_with_their_domain(build, name, value):
         build(value)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1j, "a", None])
+@pytest.mark.parametrize("value", [np.nan, 1j, "a", None])
 def test_bad_points_are_refused(value):
     law = LAWS["paper"]
     for method, name in ((law.pdf, "x"), (law.cdf, "x"), (law.ppf, "q")):
