@@ -90,12 +90,17 @@ def test_papermill_takes_the_parameters(tmp_path):
 
 def test_the_examples_run(capsys):
     blocks = re.findall(r"```python\n(.*?)```", text_of(BOOK / "rerunning.md"), re.S)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
+    said = []
     for block in blocks:
         exec(compile(block, "rerunning.md", "exec"), {})
-    index, distance = re.findall(r"[\d.]+$", capsys.readouterr().out, flags=re.M)
+        said.append(capsys.readouterr().out)
+    index, distance = re.findall(r"[\d.]+$", said[0], flags=re.M)
     assert 0 < float(index) < 0.5
     assert 0 < float(distance) < 0.3
+    own = re.findall(r"^index (?:if free )?([\d.]+)", said[-1], flags=re.M)
+    assert all(0.3 < float(value) < 0.5 for value in own), said[-1]
+    assert len(own) == 2
 
 
 def test_chapters_named_on_the_pages_exist():
