@@ -170,7 +170,8 @@ class BoundaryCurve:
             return [(-np.inf, np.inf)]
         q = np.array(sorted(poles))
         w = np.array([poles[p] for p in q])
-        reach, far = np.sqrt(w), np.sqrt(w.sum()) * (1 + 1e-12)  # k >= 1 within reach of a pole
+        # k > 1 within reach of a pole, k < 1 far from all, by more than rounding of the places.
+        reach, far = 0.999 * np.sqrt(w), 1.001 * np.sqrt(w.sum())
         hard = self.hard
         rises = float(np.sum(self._rates / self._sizes)) if hard else 0.0  # the slope of k at F = 0
 

@@ -75,6 +75,13 @@ def test_edges_next_to_zero_to_all_their_digits(phi):
     assert law.pdf(0.0) == (np.inf if phi == 1 else 0.0)
 
 
+def test_an_edge_next_to_zero_of_a_scaled_law():
+    """Its F is a difference of two numbers that agree to 13 digits, in whatever unit."""
+    c, phi = 2.3243911589981567e-08, 0.9999999999997851
+    exact = mp.mpf(c) * (1 - mp.sqrt(mp.mpf(phi))) ** 2
+    assert abs((c * MarchenkoPastur(phi)).support()[0][0] - exact) < 1e-14 * exact
+
+
 def test_a_hard_edge_down_to_1e_minus_300():
     x = 10.0 ** -np.arange(2.0, 300.0, 7.0)
     law = MarchenkoPastur(1.0)
