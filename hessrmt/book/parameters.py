@@ -61,6 +61,15 @@ class Text(str):
         return [Text(item.strip()) for item in re.findall(r"(?:\[[^\]]*\]|[^,])+", self)]
 
 
+def _is_no_text(value: str) -> bool:
+    """Whether it is a file's name from a system with other characters, for which notebooks fail."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 _WHOLE = re.compile(r"[-+]?[0-9]+")
 _DECIMAL = re.compile(r"[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|inf|nan)")
 
@@ -118,6 +127,8 @@ class Parameter:
         """
         if isinstance(value, Text):
             value = value.read(self.type)
+        if isinstance(value, str) and _is_no_text(value):
+            raise ValueError(f"{self.name} must be a name in UTF-8, got {value!a}")
         if self.type in _CHECKS:
             return _CHECKS[self.type](self.name, value, self.domain)  # type: ignore[no-any-return]
         if not isinstance(value, list | tuple):

@@ -128,14 +128,14 @@ class Reader:
 
     def check_shards(self) -> tuple[int, int]:
         """As `check`, without the sessions."""
-        (found,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
+        ((found,),) = self._db.execute("PRAGMA integrity_check(1)").fetchall()
         if found != "ok":
             raise self._damaged(found.splitlines()[-1])
         self._check_seals("ensembles", "shards")
         rows = 0
         for view in filter(self._has, layout.VIEWS):
             made = self._db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (view,))
-            if made.fetchone() != (layout.view_statement(view, self._columns(view)[1:]),):
+            if made.fetchall() != [(layout.view_statement(view, self._columns(view)[1:]),)]:
                 raise self._damaged(f"its view {view} is not the one that was made")
             for number, (ensemble, _) in self.ensembles().items():
                 rows += len(self._checked(view, number, ensemble))

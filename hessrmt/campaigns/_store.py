@@ -59,25 +59,26 @@ class Store(Reader):
         store._file = check_place(store.path)
         store._lock = store._hold()
         try:
+            if (there := store._stat()) and there.st_size:
+                with cls(store.path) as before:
+                    before.check_shards()  # nothing goes on in a damaged file
             with closing(connect(store._file, "rwc")) as store._db:
                 if store._one("SELECT count(*) FROM sqlite_master") == 0:
                     store._create()
                 store._open()
                 store._identity = store._stat()
-                store._check_seals("ensembles", "shards")
                 if store.version < layout.VERSION:
                     store._upgrade()
                 store._db.execute("PRAGMA journal_mode = WAL")
                 store._settle()
-                before = store._one("SELECT count(*) FROM shards")
-                store._entered = 0
+                known, store._entered = store._one("SELECT count(*) FROM shards"), 0
                 try:
                     yield store
                 finally:
                     with suppress(sqlite3.OperationalError):  # somebody reads: it stays in WAL mode
                         store._db.execute("PRAGMA busy_timeout = 0")
                         store._db.execute("PRAGMA journal_mode = DELETE")
-            store._check_still_there(before + store._entered)
+            store._check_still_there(known + store._entered)
         finally:
             store._lock.close()
 
@@ -119,9 +120,13 @@ class Store(Reader):
         now = self._stat()
         there = bool(now and self._identity and os.path.samestat(now, self._identity))
         if there and shards is not None:  # at the end: also what was written over it in place
-            there = False
-            with suppress(CampaignError, FileNotFoundError), Store(self.path) as again:
-                there = again.check_shards()[0] == shards
+            try:
+                again = Store(self.path)
+            except (CampaignError, FileNotFoundError):
+                there = False
+            else:
+                with again:
+                    there = again.check_shards()[0] == shards
         if not there:
             raise CampaignError(
                 f"{self.path} was removed or replaced while the campaign ran: unless there is a "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
@@ -25,7 +26,7 @@ PATIENCE = 30.0  # seconds that a scheduler has to answer, and its workers to co
 AHEAD = 256  # shards that are handed over at least before one is made, so that none has to wait
 # Dask has glibc return every freed matrix to the system at once, and fetching it again, page by
 # page, took half of the time. These keep up to 1 GiB, in bytes.
-MEMORY = {"MALLOC_TRIM_THRESHOLD_": 2**30, "MALLOC_MMAP_THRESHOLD_": 2**25}
+MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
 
 
 @contextmanager
@@ -52,8 +53,7 @@ def cluster(
             # A person's own settings are for their clusters: encryption, for one, fails here.
             stack.enter_context(hermetic())
             stack.enter_context(dask.config.set(dask.config.merge(*dask.config.defaults)))
-            settings = {f"distributed.nanny.pre-spawn-environ.{k}": v for k, v in MEMORY.items()}
-            stack.enter_context(dask.config.set(settings))
+            os.environ.update(MEMORY)  # before what another cluster of this process has left there
             stack.enter_context(unguarded())
             local = LocalCluster(
                 n_workers=1 if workers is None and device == "cuda" else workers,

@@ -1,6 +1,7 @@
 """Values that are typed: read by the declared type, and nothing guessed."""
 
 import math
+import os
 
 import pytest
 
@@ -115,3 +116,13 @@ def test_values_of_a_sweep(text, values):
     found = Text(text).split_values()
     assert found == values
     assert all(isinstance(value, Text) for value in found)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes")
+def test_a_folder_whose_name_is_no_text_is_refused(tmp_path, monkeypatch):
+    """A notebook, which is UTF-8, cannot have it."""
+    monkeypatch.chdir(tmp_path)
+    name = os.fsdecode(b"caf\xe9")
+    os.mkdir(name)
+    with pytest.raises(ValueError, match=r"^k must be a name in UTF-8, got 'caf\\udce9'$"):
+        read("str", name)

@@ -325,6 +325,16 @@ def test_each_number_that_is_changed_is_noticed(tmp_path):
         assert not (tmp_path / "export.sqlite").exists()
 
 
+def test_a_campaign_does_not_go_on_in_a_damaged_file(tmp_path):
+    path = tmp_path / "c.sqlite"
+    make(path)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE runs_values SET energy = 0.5 WHERE run = 3")
+        db.commit()
+    with pytest.raises(CampaignError, match="is damaged: shard 1 of"), Store.writing(path):
+        raise AssertionError("before any work")
+
+
 def test_an_export_is_the_file_that_its_record_describes(tmp_path):
     path, copy = tmp_path / "c.sqlite", tmp_path / "copy.sqlite"
     make(path).export(copy)
