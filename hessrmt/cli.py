@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import hessrmt
 from hessrmt.optional import install_command, require
@@ -51,27 +51,29 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             return code
     except BrokenPipeError:
-        _give_up_output()
+        _give_up(sys.stdout)
         return 1
     except KeyboardInterrupt:
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # about the kernel just stopped
         return _fail("interrupted", code=130)
     except OSError as error:  # a full disk, for one, which is noticed again at exit
-        _give_up_output()
+        _give_up(sys.stdout)
         return _fail(error)
     except Exception as error:
         return _fail(report(error))
 
 
-def _give_up_output() -> None:
-    """Let nothing go to standard output any more, not even at exit."""
+def _give_up(stream: TextIO) -> None:
+    """Let nothing go to a stream any more, not even what it holds at exit."""
     with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _fail(reason: object, code: int = 2) -> int:
-    with suppress(OSError):
-        print("hessrmt:", " ".join(str(reason).splitlines()), file=sys.stderr)
+    try:
+        print("hessrmt:", " ".join(str(reason).splitlines()), file=sys.stderr, flush=True)
+    except OSError:
+        _give_up(sys.stderr)
     return code
 
 
