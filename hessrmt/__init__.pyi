@@ -22,23 +22,30 @@ from .curvature import Curvature as Curvature
 from .curvature import extreme_eigenpairs as extreme_eigenpairs
 from .curvature import fit_scale as fit_scale
 from .curvature import lanczos_spectrum as lanczos_spectrum
+from .hessians import FullHessianLaw as FullHessianLaw
 from .hessians import GaussNewtonLaw as GaussNewtonLaw
+from .hessians import VanishingGradient as VanishingGradient
 from .hessians import WishartPlusProductWishart as WishartPlusProductWishart
 from .hessians import WishartPlusWigner as WishartPlusWigner
 from .hessians import (
     conditional_gauss_newton_stieltjes as conditional_gauss_newton_stieltjes,
 )
 from .hessians import conditional_hessian_stieltjes as conditional_hessian_stieltjes
+from .hessians import free_critical_energy as free_critical_energy
+from .hessians import full_hessian_critical_energy as full_hessian_critical_energy
 from .hessians import limiting_moments as limiting_moments
 from .hessians import moment_ratios as moment_ratios
 from .hessians import network_moments as network_moments
 from .hessians import smoothed_density as smoothed_density
+from .hessians import vanishing_gradient_limit as vanishing_gradient_limit
+from .laws import FreeSum as FreeSum
 from .laws import MarchenkoPastur as MarchenkoPastur
 from .laws import ProductWishart as ProductWishart
 from .laws import Semicircle as Semicircle
 from .laws import SpectralLaw as SpectralLaw
 from .networks import SingleHiddenLayer as SingleHiddenLayer
 from .networks import load_images as load_images
+from .networks import project_residuals as project_residuals
 from .networks import train as train
 from .spectra import bootstrap_interval as bootstrap_interval
 from .spectra import first_violation as first_violation

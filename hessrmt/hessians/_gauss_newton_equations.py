@@ -108,7 +108,7 @@ class GaussNewtonEquations:
         apart = not (averages.slopes == 0).any() and first_layer > _APART * averages.variance
         self.apart = apart and not self._linear
         self._tilt = _TILT if self._linear or phi >= 1 or apart else 0.0
-        self._t, self._t_weight = _spectrum_of_examples(self._ratio, _T_NODES)
+        self._t, self._t_weight = spectrum_of_examples(self._ratio, _T_NODES)
         self._sigma = averages.linear**2 / self._ratio * self._t + averages.nonlinear
         self._slopes, self._slope_weight = averages.slopes, averages.weights
         self._variance = averages.variance
@@ -368,20 +368,20 @@ def _require(good: NDArray[np.bool_], z: Complex) -> None:
         raise RuntimeError(f"the equations of the law of H0 do not converge at z = {z[~good][0]}")
 
 
-def _spectrum_of_examples(ratio: float, nodes: int) -> tuple[Real, Real]:
+def spectrum_of_examples(ratio: float, nodes: int) -> tuple[Real, Real]:
     """Rule for the spectrum of C = X^T X/m with X n by m, ratio = n/m, its atom at 0 apart.
 
     A Gauss rule for the whole would put a node close to the atom, not on it. Nonzero eigenvalues
     are those of a Wishart matrix of ratio below 1.
     """
     if ratio > 1:  # m by m, of full rank
-        t, weight = _marchenko_pastur_rule(1 / ratio, nodes)
+        t, weight = marchenko_pastur_rule(1 / ratio, nodes)
         return ratio * t, weight
-    t, weight = _marchenko_pastur_rule(ratio, nodes)
+    t, weight = marchenko_pastur_rule(ratio, nodes)
     return np.append(0.0, t), np.append(1 - ratio, ratio * weight)
 
 
-def _marchenko_pastur_rule(ratio: float, nodes: int) -> tuple[Real, Real]:
+def marchenko_pastur_rule(ratio: float, nodes: int) -> tuple[Real, Real]:
     """Gauss rule for the Marchenko-Pastur law of mean 1 and ratio <= 1.
 
     Its orthogonal polynomials are Chebyshev's but for the first: their three-term recurrence has

@@ -8,17 +8,15 @@ layer of equal widths n, random weights and Gaussian data; the equations are in
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.fft import dct
-from scipy.interpolate import PchipInterpolator
 
 from hessrmt.hessians._activations import gaussian_averages
 from hessrmt.hessians._gauss_newton_equations import GaussNewtonEquations
+from hessrmt.hessians._intervals import SupportInterval
 from hessrmt.laws import Piece, quantiles
 from hessrmt.validation import complex_array, integer, real, real_array
 
@@ -33,64 +31,6 @@ _SILENT = 1e-5  # density times mean that counts as none; at an edge it is reach
 _SECTIONS, _ROUNDS = 8, 7  # an edge is enclosed to 1e-7 of itself
 _CDF_NODES = 192
 _MASS_ERROR = 1e-3
-
-
-class _Interval(NamedTuple):
-    """A support interval, its mass, and the mass below as a function of an angle.
-
-    Density times dx/dangle is integrated as a cosine series, and read off at so many angles that a
-    monotone cubic between them adds no error.
-    """
-
-    low: float
-    high: float
-    total: float
-    mass: Callable[[Real], Real]
-
-    def x(self, angle: Real) -> Real:
-        """Points from low to high as the angle runs from 0 to pi.
-
-        At either end the density's square root becomes smooth; the logarithm resolves a gap that is
-        small, the fourth power a density that diverges at 0.
-        """
-        if self.low == 0:
-            return np.asarray(self.high * np.sin(angle / 2) ** 4)
-        return np.asarray(self.low * (self.high / self.low) ** np.sin(angle / 2) ** 2)
-
-    def angle(self, x: Real) -> Real:
-        """Inverse of `x`, for values clipped to the interval."""
-        x = np.clip(x, self.low, self.high)
-        if self.low == 0:
-            root = (x / self.high) ** 0.25
-        else:
-            root = np.sqrt(np.log(x / self.low) / np.log(self.high / self.low))
-        return np.asarray(2 * np.arcsin(np.minimum(root, 1.0)))
-
-    def slope(self, angle: Real) -> Real:
-        """dx/dangle."""
-        half = angle / 2
-        if self.low == 0:
-            return np.asarray(2 * self.high * np.sin(half) ** 3 * np.cos(half))
-        stretch = np.log(self.high / self.low)
-        return np.asarray(self.x(angle) * stretch * np.sin(half) * np.cos(half))
-
-    def mass_below(self, x: Real) -> Real:
-        """Integral of the density up to `x`."""
-        return np.asarray(self.mass(self.angle(x)))
-
-    @classmethod
-    def of(cls, low: float, high: float, density: Callable[[Real], Real]) -> _Interval:
-        """Integrate a density from `low` to `high`."""
-        empty = cls(low, high, 0.0, np.zeros_like)
-        angle = (np.arange(_CDF_NODES) + 0.5) * np.pi / _CDF_NODES
-        series = dct(density(empty.x(angle)) * empty.slope(angle), type=2) / _CDF_NODES
-        total, k = float(np.pi / 2 * series[0]), np.arange(1, _CDF_NODES)
-        fine = np.linspace(0.0, np.pi, 16 * _CDF_NODES + 1)
-        mass = series[0] / 2 * fine + np.sin(fine[:, None] * k) @ (series[1:] / k)
-        # Where the density is next to nothing the waves of the series would show as falls.
-        rising = np.maximum.accumulate(np.clip(mass, 0.0, total))
-        rising[-1] = total
-        return empty._replace(total=total, mass=PchipInterpolator(fine, rising))
 
 
 class GaussNewtonLaw:
@@ -383,8 +323,10 @@ class GaussNewtonLaw:
         return tuple(zip(edges[::2], edges[1::2], strict=True))
 
     @cached_property
-    def _intervals(self) -> tuple[_Interval, ...]:
-        return tuple(_Interval.of(low, high, self._density) for low, high in self._support)
+    def _intervals(self) -> tuple[SupportInterval, ...]:
+        return tuple(
+            SupportInterval.of(low, high, self._density, _CDF_NODES) for low, high in self._support
+        )
 
     @cached_property
     def _found_mass(self) -> float:

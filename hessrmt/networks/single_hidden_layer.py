@@ -163,6 +163,11 @@ class SingleHiddenLayer:
         W1 = theta[..., :split].unflatten(-1, (self.n1, self.n0))
         return W1, theta[..., split:].unflatten(-1, (self.n2, self.n1))
 
+    def activations(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Activations f(z) and slopes f'(z) of preactivations of any shape."""
+        h, slope, _ = _ACTIVATIONS[self.activation](z)
+        return h, slope
+
     def predict(self, theta: Tensor, x: Tensor) -> Tensor:
         """Outputs (..., n2, m)."""
         self._check("theta", theta, (self.parameters,))
