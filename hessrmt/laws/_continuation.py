@@ -237,6 +237,9 @@ class ContinuedTransform(RationalTransform):
                     value, slope = self._psi(F)
                     better = F - (value - target) / slope
                 F = np.where(np.isfinite(better), better, F)
+            # Im F >= Im z. Next to an edge the two roots are conjugate, and rounding decides
+            # between them; -0 is on the side of the wrong one.
+            F = F.real + 1j * np.abs(F.imag)
             with np.errstate(divide="ignore", invalid="ignore"):
                 now = 1 - 1 / (F * self._poles[:, None])
                 logs += np.log(now / before)

@@ -166,3 +166,21 @@ def test_what_is_out_of_the_domain_is_refused():
         for phi in (1e-16, 1e16):
             with pytest.raises(ValueError, match=r"phi must be in \[1e-15, 1e15\], got"):
                 build(phi)
+
+
+@pytest.mark.parametrize("scale", [1.0, 3.7e-9])
+@pytest.mark.parametrize("third", [-0.14, 0.146])
+@pytest.mark.parametrize("other", [None, MarchenkoPastur(1.2), ProductWishart(1.79, 1.66)])
+def test_within_ulps_of_the_edges_of_laws_by_continuation(scale, third, other):
+    """There rounding chooses between F and its conjugate; the mass to the left is known."""
+    law = SpectralLaw([0.0, 1.0, third])
+    law = scale * (law if other is None else law + other)
+    ends = np.ravel(law.support())
+    total = dict(law.atoms())
+    assert len(ends) == 2 and not total
+    for end, mass in zip(ends, (0.0, 1.0), strict=True):
+        x = end + np.spacing(end) * np.arange(-40, 41)
+        np.testing.assert_allclose(law.cdf(x), mass, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(law.sf(x), 1 - mass, rtol=0, atol=1e-12)
+        density = law.pdf(x) * scale
+        assert (density >= 0).all() and (density < 1e-6).all()
