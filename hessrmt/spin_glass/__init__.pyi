@@ -8,6 +8,8 @@ from .counts import log_critical_points as log_critical_points
 from .counts import log_leading_order as log_leading_order
 from .digits import Digits as Digits
 from .digits import load_digits as load_digits
+from .kac_rice_minima import log_minima as log_minima
+from .kac_rice_minima import mean_minimum_energy as mean_minimum_energy
 from .runs import anneal_chain as anneal_chain
 from .runs import end_losses as end_losses
 from .runs import minima_of_draw as minima_of_draw
