@@ -1,6 +1,14 @@
+from .damped_steps import damped_steps_of as damped_steps_of
+from .damped_steps import predicted_change as predicted_change
+from .damped_steps import whole_predicted_change as whole_predicted_change
+from .dense_layers import DenseLayers as DenseLayers
+from .dense_layers import Factors as Factors
 from .estimation import Eigenpairs as Eigenpairs
 from .estimation import extreme_eigenpairs as extreme_eigenpairs
 from .estimation import lanczos_spectrum as lanczos_spectrum
+from .examples import NoiseProfile as NoiseProfile
+from .examples import example_products as example_products
+from .examples import noise_profile as noise_profile
 from .fits import ScaleFit as ScaleFit
 from .fits import fit_scale as fit_scale
 from .fits import free_prediction_cdf as free_prediction_cdf

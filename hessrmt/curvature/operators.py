@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from hessrmt.curvature._data import Batches
+from hessrmt.curvature._losses import criterion
 from hessrmt.curvature._products import (
     ReverseGaussNewton,
     ReverseHessian,
@@ -38,7 +39,6 @@ __all__ = ["Curvature"]
 
 Real: TypeAlias = NDArray[np.float64]
 
-_LOSSES = {"mse": torch.nn.MSELoss, "cross-entropy": torch.nn.CrossEntropyLoss}
 _PARTS = "hessian | h0 | h1"
 _COLUMNS = 16  # of a matrix at a time
 _AGREEMENT = {torch.float64: 1e-3, torch.float32: 5e-2}  # finds what is wrong, not rounding
@@ -103,15 +103,15 @@ class Curvature:
     ) -> None:
         if not isinstance(model, torch.nn.Module):
             raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-        self._model, criterion = model, _criterion(loss)
+        self._model, measure = model, criterion(loss)
         self._params = [p for p in model.parameters() if p.requires_grad]
         self._check_model()
         self.size = sum(p.numel() for p in self._params)
         self._data = Batches(data, self._params[0].device)
         self._versions = self._state()
         with differentiable(), torch.random.fork_rng(devices=[]):
-            self.loss, total = self._evaluate(criterion)
-            self._whole = WholeLoss(criterion, total)
+            self.loss, total = self._evaluate(measure)
+            self._whole = WholeLoss(measure, total)
             hessian = self._products("hessian", HessianLinearOperator, ReverseHessian)
             h0 = self._products("h0", GGNLinearOperator, ReverseGaussNewton)
         self.hessian = self._operator(lambda V: self._product(hessian, V))
@@ -223,7 +223,7 @@ class Curvature:
             if not p.isfinite().all():
                 raise ValueError(f"model must have finite parameters, {name!r} holds a NaN or inf")
 
-    def _evaluate(self, criterion: torch.nn.Module) -> tuple[float, float]:
+    def _evaluate(self, measure: torch.nn.Module) -> tuple[float, float]:
         """Value of the loss and the sum of its denominators, with all checks of data and model."""
         parts = []
         tolerance = {torch.float64: 1e-10, torch.float32: 1e-4}[self._params[0].dtype]
@@ -240,13 +240,13 @@ class Curvature:
                     "model must give the same outputs twice, got others on the same batch: it drops"
                     " out or draws random numbers (model.eval() stops the layers of torch)"
                 )
-            parts.append(_checked_loss(criterion, prediction, y, i))
+            parts.append(_checked_loss(measure, prediction, y, i))
         first = self._data.digest()
         if first != self._data.digest():
             raise ValueError("data must be the same in every pass, got other batches: they shuffle")
         values, weights = np.transpose(parts)
         total = float(weights.sum())
-        if criterion.reduction == "sum":
+        if measure.reduction == "sum":
             return float(values.sum()), total
         return float(values @ weights / total), total
 
@@ -315,29 +315,16 @@ class Curvature:
         return [(t.data_ptr(), t._version) for t in tensors]
 
 
-def _criterion(loss: Any) -> Any:
-    if isinstance(loss, str):
-        return _LOSSES[choice("loss", loss, " | ".join(_LOSSES))]()
-    if not isinstance(loss, torch.nn.Module):
-        names = " | ".join(map(repr, _LOSSES))
-        raise TypeError(f"loss must be {names} or a torch.nn.Module, got {type(loss).__name__}")
-    reduction = getattr(loss, "reduction", None)
-    allowed = ("mean", "sum", "batchmean")
-    if reduction not in allowed:
-        raise ValueError(f"loss must have reduction 'mean' or 'sum', got {reduction!r}")
-    return loss
-
-
 def _checked_loss(
-    criterion: torch.nn.Module, prediction: torch.Tensor, y: torch.Tensor, batch: int
+    measure: torch.nn.Module, prediction: torch.Tensor, y: torch.Tensor, batch: int
 ) -> tuple[float, float]:
     """Value on a batch, and what it was divided by."""
-    elementwise = isinstance(criterion, (torch.nn.MSELoss, torch.nn.L1Loss, torch.nn.HuberLoss))
+    elementwise = isinstance(measure, (torch.nn.MSELoss, torch.nn.L1Loss, torch.nn.HuberLoss))
     if elementwise and prediction.shape != y.shape:
         shapes = f"{tuple(prediction.shape)} and {tuple(y.shape)}"
         raise ValueError(f"outputs and targets must have one shape, got {shapes} on batch {batch}")
     try:
-        value = criterion(prediction, y)
+        value = measure(prediction, y)
     except (RuntimeError, ValueError, IndexError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
@@ -345,7 +332,7 @@ def _checked_loss(
         ) from None
     if not isinstance(value, torch.Tensor) or value.numel() != 1:
         raise ValueError("loss must be one number")
-    weight = float(denominator(criterion, prediction, y))
+    weight = float(denominator(measure, prediction, y))
     if not weight > 0:
         raise ValueError(f"loss must count at least one example a batch, none of batch {batch}")
     if not np.isfinite(float(value)):

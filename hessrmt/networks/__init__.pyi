@@ -1,3 +1,5 @@
+from .classifiers import image_classifier as image_classifier
+from .classifiers import train_in_batches as train_in_batches
 from .images import block_average as block_average
 from .images import grayscale as grayscale
 from .images import load_images as load_images
