@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hessrmt.functions import find_function
+
 __all__ = [
     "Interval",
     "check_parameters",
@@ -187,16 +189,23 @@ def choice(name: str, value: Any, domain: str) -> str:
     """Return `value` if it is one of the alternatives of `domain`, written ``"a | b"``.
 
     The alternative ``<folder>`` stands for the path of any folder there is, returned absolute: a
-    rerun is executed elsewhere than where its user named the folder.
+    rerun is executed elsewhere than where its user named the folder. ``<function>`` stands for a
+    function of the user's, returned as `hessrmt.functions.find_function` does.
     """
     options = {option.strip() for option in domain.split("|")}
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {domain}, got {value!r}")
-    if value in options - {"<folder>"}:
+    if value in options - {"<folder>", "<function>"}:
         return value
+    if "<function>" in options and ":" in value:
+        try:
+            return find_function(value)
+        except ValueError as error:
+            raise ValueError(f"{name} must be a function that is there: {error}") from None
     if "<folder>" in options and os.path.isdir(value):
         return os.path.abspath(value)
-    raise ValueError(f"{name} must be one of {domain}, got {value!r}")
+    how = " (a function is named FILE.py:NAME or MODULE:NAME)" if "<function>" in options else ""
+    raise ValueError(f"{name} must be one of {domain}, got {value!r}{how}")
 
 
 def check_parameters(values: Mapping[str, Any], **domains: str) -> None:
