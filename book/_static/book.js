@@ -142,8 +142,8 @@ window.addEventListener("load", async () => {
   nameButtons();
   fitFormulas();
   window.addEventListener("resize", fitFormulas);
-  // A formula or a listing that is wider than the page scrolls: give it the focus, to scroll by keys.
-  for (const wide of document.querySelectorAll("mjx-container[display=true], pre, .math")) {
+  // A formula, a listing or a table that is wider than the page scrolls: give it the focus, to scroll by keys.
+  for (const wide of document.querySelectorAll("mjx-container[display=true], pre, .math, .hessrmt-table")) {
     if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
   }
 });

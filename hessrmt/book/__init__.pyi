@@ -15,6 +15,7 @@ from .figures import density_histogram as density_histogram
 from .figures import law_grid as law_grid
 from .figures import use_style as use_style
 from .figures import verdict_tiles as verdict_tiles
+from .glued import glue as glue
 from .kernels import kernel_manager as kernel_manager
 from .parameters import Parameter as Parameter
 from .parameters import Text as Text
@@ -22,6 +23,7 @@ from .places import data_file as data_file
 from .reruns import Result as Result
 from .reruns import rerun as rerun
 from .sweeps import sweep as sweep
+from .tabular import Table as Table
 from .verdicts import GROUPS as GROUPS
 from .verdicts import AuditRow as AuditRow
 from .verdicts import Finding as Finding
