@@ -203,6 +203,7 @@ class AuditTable:
         lines = [f"*{'Question' if asks else 'Claim'}:* {row.says}{where}", ""]
         if not asks:
             said = f"“{row.quote}”, " if row.quote else ""
+            said += f"`{row.formula}`, " if row.formula else ""
             place = row.section if not row.section[0].isdigit() else f"section {row.section}"
             lines += [f"*The paper:* {said}{row.paper}, {place}.", ""]
         lines += [f"- {_evidence(finding)}" for finding in row.findings]

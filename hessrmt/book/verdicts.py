@@ -157,6 +157,8 @@ class AuditRow:
         See `verdict`.
     quote : str
         The paper's own words.
+    formula : str
+        What it prints instead, where no words are quoted: a formula, numbers, a label.
     error : str
         What is wrong with the claim, if something is.
     remark : str
@@ -171,6 +173,7 @@ class AuditRow:
     findings: tuple[Finding, ...]
     verdict: str
     quote: str = ""
+    formula: str = ""
     error: str = ""
     remark: str = ""
 

@@ -63,6 +63,8 @@ def test_a_row_says_everything_of_its_claim():
         assert text.count(part) == 1, part
     assert "<script" not in text
     assert "hidden" not in text
+    printed = html([row("eq 2", "reproduced", formula="L = 2|ε|")])
+    assert "<em>The paper:</em> <code>L = 2|ε|</code>, Pennington" in printed
     asked = html([row("why", "no", group="questions", remark="No.")])
     assert "<em>Question:</em> It is so." in asked
     assert "<em>Answer:</em> No." in asked

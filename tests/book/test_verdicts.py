@@ -152,7 +152,11 @@ def test_every_claim_says_where_the_paper_has_it_and_quotes_briefly():
     quotes = [claim["quote"] for claim in CLAIMS if "quote" in claim]
     assert quotes
     assert all(0 < len(quote.replace("…", " ").split()) <= 15 for quote in quotes)
-    assert not [c["claim"] for c in CLAIMS if c["group"] == "questions" and "quote" in c]
+    said = {c["claim"]: [key for key in ("quote", "formula") if c.get(key)] for c in CLAIMS}
+    asked = {claim["claim"] for claim in CLAIMS if claim["group"] == "questions"}
+    assert {claim for claim, keys in said.items() if len(keys) != 1} == asked
+    assert not [claim for claim in asked if said[claim]]
+    assert all("`" not in claim.get("formula", "") for claim in CLAIMS)  # shown as code
     assert {claim["group"] for claim in CLAIMS} == set(GROUPS)
 
 
