@@ -6,6 +6,7 @@ from .contents import Chapter as Chapter
 from .contents import chapters as chapters
 from .contents import find_chapter as find_chapter
 from .contents import literal as literal
+from .contents import parameter_table as parameter_table
 from .contents import toc_files as toc_files
 from .explorer import Explorer as Explorer
 from .figures import COLORS as COLORS

@@ -25,6 +25,8 @@ from typing import Any
 import yaml
 
 from hessrmt.book.parameters import KINDS, Parameter, Value, one_line
+from hessrmt.book.places import book_file
+from hessrmt.book.tabular import Table
 
 __all__ = [
     "BookError",
@@ -34,6 +36,7 @@ __all__ = [
     "chapters",
     "find_chapter",
     "literal",
+    "parameter_table",
     "read_yaml",
     "toc_files",
 ]
@@ -142,6 +145,48 @@ def find_chapter(name: str, book: str | Path | None = None) -> Chapter:
         there = ", ".join(stems) or "none"
         raise BookError(f"there is no chapter {name!r}{where}{closest}; chapters: {there}")
     return _read(root, found[0])
+
+
+def parameter_table(name: str, values: Mapping[str, Any] | None = None) -> Table:
+    """Show what a chapter can be rerun with, as its parameters cell declares it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the notebook, in the current folder or in the book.
+    values : mapping of str to value, optional
+        What a rerun has: values that differ from the defaults get a column.
+
+    Returns
+    -------
+    Table
+        Name, meaning, domain and default of each parameter.
+
+    Raises
+    ------
+    FileNotFoundError, BookError
+        If there is no such chapter, or its parameters cell is not as the head of this module has it.
+
+    Examples
+    --------
+    >>> print(str(parameter_table("random_matrix_primer", {"phi": 0.25})).splitlines()[1])
+    `phi`      ratio n/p of the Wishart matrices  [0.05, 0.95]  0.5      0.25
+    """
+    path = book_file(f"{name}.ipynb")
+    parameters = _read(path.parent, path).parameters
+    domains = {p.name: f"each in {p.domain}" if "list" in p.type else p.domain for p in parameters}
+    columns = {
+        "parameter": [f"`{p.name}`" for p in parameters],
+        "meaning": [p.help for p in parameters],
+        "domain": list(domains.values()),
+        "default": [_written(p.default) for p in parameters],
+    }
+    here = [_written((values or {}).get(p.name, p.default)) for p in parameters]
+    return Table(columns if here == columns["default"] else {**columns, "here": here})
+
+
+def _written(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _leads_to(given: Path, path: Path, root: Path) -> bool:

@@ -1,0 +1,60 @@
+"""What a reader has to read through: code that is shown, printed columns, lines that are cut.
+
+The ceilings may only go down. What only a browser can measure is in `make check-pages`.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+BOOK = Path(__file__).resolve().parents[2] / "book"
+CHAPTERS = {p.stem: p for p in sorted(BOOK.glob("*.ipynb"))}
+WIDTH = 79  # characters of a line of code that a page 1280 pixels wide shows
+BLOCK = 6  # printed lines from which on a table is due
+HIDDEN = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
+SILENT = {"hide-output", "hide-cell", "remove-output", "remove-cell"}
+
+# Lines of visible code, those of them that are too wide, and printed blocks.
+CEILING = (110, 0, 1)
+CEILINGS = {
+    "audit": (9, 1, 0),
+    "assumptions": (385, 65, 9),
+    "batch_noise": (835, 178, 9),
+    "beyond_freeness": (653, 133, 8),
+    "critical_points": (563, 104, 14),
+    "product_wishart": (537, 125, 5),
+    "random_matrix_primer": (275, 17, 4),
+    "spin_glass": (424, 73, 8),
+    "wishart_plus_wigner": (210, 33, 5),
+}
+
+
+def measure(path):
+    """Visible lines, visible lines that are too wide, printed blocks of a chapter."""
+    visible, wide, blocks = 0, 0, 0
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        tags = set(cell["metadata"].get("tags", []))
+        lines = "".join(cell["source"]).splitlines()
+        if not tags & HIDDEN:
+            visible += len(lines)
+            wide += sum(len(line) > WIDTH for line in lines)
+        if not tags & SILENT:
+            printed = ("".join(o["text"]) for o in cell["outputs"] if o["output_type"] == "stream")
+            blocks += sum(len(text.splitlines()) >= BLOCK for text in printed)
+    return visible, wide, blocks
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_what_is_shown_stays_below_its_ceiling(name):
+    found, most = measure(CHAPTERS[name]), CEILINGS.get(name, CEILING)
+    named = zip(("visible lines", "wide lines", "printed blocks"), found, most, strict=True)
+    assert not [
+        f"{what}: {count}, at most {limit}" for what, count, limit in named if count > limit
+    ]
+
+
+def test_no_ceiling_outlives_its_need():
+    assert not [name for name, most in CEILINGS.items() if name not in CHAPTERS or most == CEILING]
