@@ -22,6 +22,7 @@ from .curvature import Curvature as Curvature
 from .curvature import extreme_eigenpairs as extreme_eigenpairs
 from .curvature import fit_scale as fit_scale
 from .curvature import lanczos_spectrum as lanczos_spectrum
+from .curvature import survey_network as survey_network
 from .hessians import FullHessianLaw as FullHessianLaw
 from .hessians import GaussNewtonLaw as GaussNewtonLaw
 from .hessians import VanishingGradient as VanishingGradient

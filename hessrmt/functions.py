@@ -115,7 +115,8 @@ def own_lines(reference: str) -> Iterator[None]:
     Parameters
     ----------
     reference : str
-        As in `find_function`. Errors that none of these lines had a part in go through.
+        As in `find_function`, or a name without colon, for which this does nothing. Errors that
+        none of these lines had a part in go through.
 
     Raises
     ------
@@ -125,6 +126,8 @@ def own_lines(reference: str) -> Iterator[None]:
     try:
         yield
     except (Exception, SystemExit) as error:
+        if ":" not in reference:
+            raise
         path = find_function(reference).rpartition(":")[0]
         frames = list(_own_frames(error, _root(Path(path))[0]))
         if not frames and not isinstance(error, (SyntaxError, SystemExit)):
@@ -154,7 +157,8 @@ def _own_frames(error: BaseException, root: Path) -> Iterator[traceback.FrameSum
     inside = os.path.realpath(root) + os.sep
     for frame in traceback.extract_tb(error.__traceback__):
         path = os.path.realpath(frame.filename)
-        if path.startswith(inside) and not path.startswith(_FOREIGN):
+        own = path.startswith(inside) and not path.startswith(_FOREIGN)
+        if own and os.path.isfile(path):  # cells of a notebook are none
             linecache.checkcache(frame.filename)
             yield frame
 

@@ -71,9 +71,9 @@ def kernels() -> list[str]:
     return [*sorted(blas), f"torch {torch.backends.cpu.get_cpu_capability()}"]
 
 
-def _provenance(table: Table, command: str, path: Path, seconds: float) -> str:
-    """How a table was made, all its sessions: rows may be added on another day or machine."""
-    session: dict[str, Any] = {
+def session() -> dict[str, Any]:
+    """When, on what kind of machine and with which versions something is made."""
+    return {
         "date": date.today().isoformat(),
         "machine": f"{platform.system()} {platform.machine()}, one thread",
         "kernels": kernels(),
@@ -84,13 +84,18 @@ def _provenance(table: Table, command: str, path: Path, seconds: float) -> str:
             "torch": torch.__version__.split("+")[0],
         },
     }
+
+
+def _provenance(table: Table, command: str, path: Path, seconds: float) -> str:
+    """How a table was made, all its sessions: rows may be added on another day or machine."""
+    this = session()
     sessions = json.loads(path.read_text(encoding="utf-8"))["sessions"] if path.exists() else []
     for earlier in sessions:
-        if {k: v for k, v in earlier.items() if k != "seconds"} == session:
-            session = earlier
+        if {k: v for k, v in earlier.items() if k != "seconds"} == this:
+            this = earlier
             break
     else:
-        sessions.append(session)
-    session["seconds"] = round(session.get("seconds", 0.0) + seconds, 2)
+        sessions.append(this)
+    this["seconds"] = round(this.get("seconds", 0.0) + seconds, 2)
     record = {"what": table.what, "command": command, "seed": table.seed, "sessions": sessions}
     return json.dumps(record, indent=1) + "\n"

@@ -18,6 +18,9 @@ from .figures import use_style as use_style
 from .figures import verdict_tiles as verdict_tiles
 from .glued import glue as glue
 from .kernels import kernel_manager as kernel_manager
+from .network_views import draw_index as draw_index
+from .network_views import draw_spectra as draw_spectra
+from .network_views import network_tables as network_tables
 from .parameters import Parameter as Parameter
 from .parameters import Text as Text
 from .places import data_file as data_file

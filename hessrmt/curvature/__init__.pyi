@@ -3,6 +3,9 @@ from .damped_steps import predicted_change as predicted_change
 from .damped_steps import whole_predicted_change as whole_predicted_change
 from .dense_layers import DenseLayers as DenseLayers
 from .dense_layers import Factors as Factors
+from .description import Assumption as Assumption
+from .description import check_assumptions as check_assumptions
+from .description import describe_survey as describe_survey
 from .estimation import Eigenpairs as Eigenpairs
 from .estimation import extreme_eigenpairs as extreme_eigenpairs
 from .estimation import lanczos_spectrum as lanczos_spectrum
@@ -15,4 +18,13 @@ from .fits import free_prediction_cdf as free_prediction_cdf
 from .mixed_moments import MeasuredMoment as MeasuredMoment
 from .mixed_moments import hutchinson_moments as hutchinson_moments
 from .operators import Curvature as Curvature
+from .sample_networks import Example as Example
+from .sample_networks import digits_example as digits_example
+from .sample_networks import hidden_layer_draw as hidden_layer_draw
+from .sample_networks import hidden_layer_example as hidden_layer_example
+from .sample_networks import load_function as load_function
+from .sample_networks import transformer_example as transformer_example
 from .spectrum import Spectrum as Spectrum
+from .survey import Outliers as Outliers
+from .survey import Survey as Survey
+from .survey import survey_network as survey_network
