@@ -1,8 +1,8 @@
 """Products of the Hessian and of its Gauss-Newton part with vectors, one batch at a time.
 
-The operators are those of curvlinops, which differentiate forward over reverse. Where an operation
-of the model has no forward-mode derivative, or none that can be vectorised, the same numbers come
-from two reverse passes of plain autograd.
+The operators are those of curvlinops, which differentiate forward over reverse. The same numbers
+come from two reverse passes of plain autograd: faster for a single vector, and all that there is
+where an operation of the model has no forward-mode derivative, or none that can be vectorised.
 """
 
 from __future__ import annotations

@@ -84,9 +84,10 @@ class Curvature:
 
     Notes
     -----
-    Products are those of curvlinops (forward over reverse differentiation), or two reverse passes
-    where operations of the model have no forward-mode derivative. A product takes the memory of a
-    few gradients of the largest batch.
+    Products with several vectors at once are those of curvlinops (forward over reverse
+    differentiation), with one vector two reverse passes, which are faster then; either does all
+    where torch fails at the other. A product takes the memory of a few gradients of the largest
+    batch.
 
     Examples
     --------
@@ -251,10 +252,12 @@ class Curvature:
         return float(values @ weights / total), total
 
     def _products(self, name: str, forward: Any, reverse: Any) -> Any:
-        """The operator by curvlinops, or by reverse passes if that fails or is wrong.
+        """Operators for a single vector and for several at once.
 
-        Both are tried on the first batch. Where they differ, the one that is not symmetric is
-        wrong: torch's vmap has a wrong derivative of the backward of `LayerNorm`, for instance.
+        Those of curvlinops share work between vectors, but for one of them reverse passes are
+        faster. Both are tried on the first batch, and if one fails or is wrong the other does all.
+        Where they differ, the one that is not symmetric is wrong: torch's vmap has a wrong
+        derivative of the backward of `LayerNorm`, for instance.
         """
         head, p = [next(iter(self._data))], self._params[0]
         pair = np.random.default_rng(0).standard_normal((2, self.size))
@@ -280,10 +283,13 @@ class Curvature:
                 f"model must have right derivatives, {name} is not symmetric or differs between"
                 " forward and reverse mode: one of its functions has a wrong backward or jvp"
             )
-        kind = found[right.index(True)][0]
-        return kind(self._model, self._whole, self._params, self._data, **options)
+        kinds = [kind for (kind, *_), well in zip(found, right, strict=True) if well]
+        return [
+            kind(self._model, self._whole, self._params, self._data, **options)
+            for kind in (kinds[-1], kinds[0])
+        ]
 
-    def _product(self, operator: Any, V: NDArray[Any]) -> NDArray[Any]:
+    def _product(self, operators: Any, V: NDArray[Any]) -> NDArray[Any]:
         if self._state() != self._versions:
             raise ValueError("model has changed since: make a new Curvature of it")
         p = self._params[0]
@@ -291,6 +297,7 @@ class Curvature:
         with differentiable():
             for start in range(0, V.shape[1], _COLUMNS):
                 columns = torch.as_tensor(V[:, start : start + _COLUMNS], dtype=p.dtype)
+                operator = operators[columns.shape[1] > 1]
                 parts.append((operator @ columns.to(p.device)).detach().cpu().numpy())
         product = np.concatenate(parts, axis=1)
         if not np.isfinite(product).all() and np.isfinite(V).all():
