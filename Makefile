@@ -73,6 +73,7 @@ $(VENV)/.lab-stamp: $(STAMP)
 bench: .venv-bench/.stamp $(STAMP)
 	.venv-bench/bin/python benchmarks/laws.py $(SAVE)
 	.venv-bench/bin/python benchmarks/hessians.py $(SAVE)
+	.venv-bench/bin/python benchmarks/curvature.py $(SAVE)
 	$(BIN)/python benchmarks/critical_points.py $(SAVE)
 	$(BIN)/python benchmarks/chapters.py $(SAVE)
 

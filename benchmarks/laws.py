@@ -8,6 +8,8 @@ Times the density of MarchenkoPastur(0.5) + Semicircle(sqrt(0.6)) on 100,000 poi
 - subordination, G(z) = G_MP(z - sigma^2 G(z)), iterated at a small height above the axis, on the
   same points, and
 - the PyPI package ``freealg``, class ``FreeLevy``, at its default smoothing parameter,
+- the PyPI package ``rmtool``, which derives the polynomial by sympy (once, not timed) and solves it
+  point by point (on every 20th),
 
 and the index at 10,000 energies; then the same, marked §6, for the model of the paper's section 6,
 MarchenkoPastur(0.5) + ProductWishart(0.5, 0.6), against ``numpy.roots`` of the quartic. Where that
@@ -99,6 +101,17 @@ def rows():
         peer = FreeLevy([PHI], [1.0], 1 / PHI, sigma=sigma)
         spent = seconds(lambda: peer.density(x))
         yield "freealg FreeLevy", what, spent, spent / own, np.abs(peer.density(x) - exact).max()
+    try:
+        import rmtool
+        from sympy import Rational, sqrt
+    except ImportError:
+        print("rmtool is not installed: its row is left out (pip install hessrmt[bench])")
+    else:
+        wigner = rmtool.scaleA(rmtool.wignerpol(), sqrt(Rational(3, 5)))
+        polynomial = rmtool.AplusB(rmtool.wishartpol(Rational(1, 2)), wigner)
+        spent = seconds(lambda: rmtool.Lmz2pdf(polynomial, part)) * x.size / part.size
+        error = np.abs(rmtool.Lmz2pdf(polynomial, part).best_density() - exact[::20]).max()
+        yield "rmtool Lmz2pdf", what, spent, spent / own, error
     table, _, _ = density_rows(
         "§6 ", lambda: MarchenkoPastur(PHI) + ProductWishart(PHI, VARIANCE), quartic
     )
@@ -110,4 +123,4 @@ def rows():
 
 
 if __name__ == "__main__":
-    report("laws", rows(), ("hessrmt", "numpy", "scipy", "freealg"))
+    report("laws", rows(), ("hessrmt", "numpy", "scipy", "freealg", "rmtool"))

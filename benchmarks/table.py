@@ -32,18 +32,21 @@ def seconds(call):
 def report(topic, rows, packages):
     """Print a part of the table and, if asked on the command line, store it.
 
-    Rows are (method, what, seconds, times as long as ours or None, largest error or None).
+    Rows are (method, what, seconds, times as long as ours or None, largest error or None), and may
+    end in megabytes or None.
     """
     parser = argparse.ArgumentParser(description=f"Benchmarks: {topic}.")
     parser.add_argument("--save", action="store_true", help=f"write to {TARGET.name}")
     save = parser.parse_args().save
     table = []
-    print(f"{'method':28}{'what':38}{'time':>13}{'ratio':>9}{'error':>10}")
-    for method, what, spent, ratio, error in rows:
-        names = ("method", "what", "seconds", "ratio", "error")
-        table.append(dict(zip(names, (method, what, spent, ratio, error), strict=True)))
+    print(f"{'method':28}{'what':38}{'time':>13}{'ratio':>9}{'error':>10}{'memory':>10}")
+    for method, what, spent, ratio, error, *held in rows:
+        names = ("method", "what", "seconds", "ratio", "error", "megabytes")
+        table.append(dict(zip(names, (method, what, spent, ratio, error, *held), strict=False)))
         cells = ["" if ratio is None else f"{ratio:.1f}", "" if error is None else f"{error:.1e}"]
-        print(f"{method:28}{what:38}{spent * 1e3:10.2f} ms{cells[0]:>9}{cells[1]:>10}", flush=True)
+        cells.append(f"{held[0]:.0f} MB" if held and held[0] is not None else "")
+        text = f"{spent * 1e3:10.2f} ms{cells[0]:>9}{cells[1]:>10}{cells[2]:>10}"
+        print(f"{method:28}{what:38}{text}", flush=True)
     if save:
         stored = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.exists() else {}
         topics = stored.get("topics", {})
