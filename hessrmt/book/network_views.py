@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_index", "draw_spectra", "network_tables"]
 
+_ANSWERS = {True: "yes", False: "no", None: "open"}
 _NAMES = {"hessian": "H", "h0": "H₀", "h1": "H₁"}
 
 
@@ -64,10 +65,8 @@ def draw_index(ax: Axes, survey: Survey, exact: ArrayLike | None = None) -> None
     if exact is not None:
         counted = np.mean(np.asarray(exact) < -cut[:, None], axis=1)
         ax.semilogx(cut[::3], counted[::3], "ko", label="all eigenvalues")
-    known = error < 0.02  # further left nothing is resolved
-    top = float(np.max((value + error)[known] if known.any() else value + error))
-    top = max(1.4 * top, 1.4 * float(np.max(free[known], initial=0)), 3 / survey.size)
-    ax.set(ylim=(-0.04 * top, top), ylabel="share below −c")
+    ax.set_yscale("symlog", linthresh=2 / survey.size)
+    ax.set(ylim=(-0.3 / survey.size, 1), ylabel="share below −c")
     ax.legend(loc="upper right")
 
 
@@ -99,7 +98,7 @@ def network_tables(surveys: Mapping[str, Survey], outputs: Mapping[str, int]) ->
         "outputs": [outputs[name] for name in surveys],
     }
     tested = [
-        (name, a.text, a.value, a.error, a.expected, "yes" if a.holds else "no")
+        (name, a.text, a.value, a.error, a.expected, _ANSWERS[a.holds])
         for name, s in surveys.items()
         for a in check_assumptions(s)
     ]

@@ -21,13 +21,16 @@ _SLIGHT = 0.1  # relative: below it an assumption holds well enough, whatever th
 
 
 class Assumption(NamedTuple):
-    """An assumption of the theory: a number, its error, what it would be, and whether it holds."""
+    """An assumption of the theory: a number, its error, what it would be, and whether it holds.
+
+    The last is None where the error is too large to tell.
+    """
 
     text: str
     value: float
     error: float
     expected: float
-    holds: bool
+    holds: bool | None
 
 
 def check_assumptions(survey: Survey) -> list[Assumption]:
@@ -36,7 +39,8 @@ def check_assumptions(survey: Survey) -> list[Assumption]:
     With free cumulants :math:`\kappa_k` of H0 a Marchenko-Pastur law has
     :math:`\kappa_1\kappa_3/\kappa_2^2 = 1`; with moments :math:`m_k` of H1 a semicircle around 0
     has :math:`m_4/m_2^2 = 2`, and free parts have :math:`\tau(H_0H_1) = \tau(H_0)\tau(H_1)`, and so
-    on. An assumption fails if the number is off by three standard errors and by a tenth.
+    on. An assumption fails if the number is off by three standard errors and by a tenth; it holds
+    if the number is near, within three tenths with its error.
 
     Parameters
     ----------
@@ -54,14 +58,14 @@ def check_assumptions(survey: Survey) -> list[Assumption]:
     >>> from hessrmt.curvature import Curvature, hidden_layer_example, survey_network
     >>> s = survey_network(Curvature(*hidden_layer_example()), steps=20, probes=8)
     >>> [a.holds for a in check_assumptions(s)]
-    [False, False, False, True]
+    [None, False, False, True]
     """
     h0, h1 = survey.spectra["h0"], survey.spectra["h1"]
     cutoff = survey.resolved_cutoff()
     index, error = map(float, survey.spectra["hessian"].index(cutoff))
     free, spread = map(float, survey.prediction(np.nextafter(-cutoff, -np.inf)))
     error = float(np.hypot(error, np.nan_to_num(spread)))
-    near = _near(index, error, free)
+    near = abs(index - free) <= max(_SIGMAS * error, _SLIGHT * free)
     order = survey.violation
     return [
         _ratio("H₀ has a Marchenko–Pastur law: κ₁κ₃/κ₂²", h0, _cumulant_ratio, 3, 1.0),
@@ -77,9 +81,11 @@ def check_assumptions(survey: Survey) -> list[Assumption]:
     ]
 
 
-def _near(value: float, error: float, expected: float) -> bool:
-    gap = abs(value - expected)
-    return gap <= _SIGMAS * error or gap <= _SLIGHT * abs(expected)
+def _near(value: float, error: float, expected: float) -> bool | None:
+    gap, slight = abs(value - expected), _SLIGHT * abs(expected)
+    if gap > max(_SIGMAS * error, slight):
+        return False
+    return True if gap + error <= 3 * slight else None
 
 
 def _cumulant_ratio(m: Real) -> float:
@@ -161,6 +167,11 @@ def describe_survey(survey: Survey, outputs: int) -> str:
             f" clearly {worst.word}, {worst.moment:.2g} for {worst.free:.2g}."
         )
     none = ("H₀ has no Marchenko–Pastur law", shape0), ("H₁ has no semicircle", shape1)
-    failing = " and ".join(phrase for phrase, shape in none if not shape.holds)
-    text.append(f"{failing or 'The shapes of both parts are near those that the theory assumes'}.")
+    failing = " and ".join(phrase for phrase, shape in none if shape.holds is False)
+    if failing:
+        text.append(f"{failing}.")
+    elif shape0.holds and shape1.holds:
+        text.append("The shapes of both parts are near those that the theory assumes.")
+    else:
+        text.append("Too few probes to tell the shapes of both parts from those assumed.")
     return " ".join(text)

@@ -195,7 +195,7 @@ def survey_network(
     >>> from hessrmt.curvature import hidden_layer_example
     >>> s = survey_network(Curvature(*hidden_layer_example()), steps=20, probes=4)
     >>> s.size, s.violation
-    (512, 2)
+    (512, 3)
     """
     probes, rng = integer("probes", probes, "[2, inf)"), integer("rng", rng, "[0, inf)")
     spectra = {

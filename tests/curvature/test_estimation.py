@@ -129,6 +129,18 @@ def test_single_precision():
     assert s.cutoff == pytest.approx(30e-5, rel=1e-3)
 
 
+def test_moments_in_single_precision():
+    """An eigenvalue a thousand times the others': rounding is not as large for each of them."""
+    e = np.concatenate([np.linspace(-1, 3, 2000), [3000.0]]).astype(np.float32)
+    A = LinearOperator((2001, 2001), matvec=lambda v: e * v.ravel(), dtype=np.float32)
+    found = coverage(A, e.astype(float), 20, steps=12, starts=4)
+    assert min(found[f"moment {k}"] for k in (1, 2, 3, 4)) >= 0.85, found
+    s = lanczos_spectrum(A, steps=12, starts=4, rng=0)
+    for k in (1, 3):  # 95% of the third moment is of the one
+        value, error = s.moment(k)
+        assert error < 0.05 * value
+
+
 def test_steps_and_starts_follow_from_what_is_wanted(matrix):
     s = lanczos_spectrum(aslinearoperator(matrix), resolution=0.05, error=0.02, rng=0)
     assert (s.steps, s.starts) == (16, 4)

@@ -108,6 +108,16 @@ def test_assumptions_that_hold_and_that_do_not():
     assert (free.holds, free.value) == (False, 2.0)
 
 
+def test_what_errors_leave_open_is_open(own):
+    """The same spectrum of H0 from one start with few products: no verdict on its shape."""
+    h0 = own.spectra["h0"]
+    (alpha, beta), *_ = h0.runs
+    few = replace(h0, exact=h0.exact[:0], runs=((alpha[:4], beta[:4]),))
+    shape0 = check_assumptions(replace(own, spectra=own.spectra | {"h0": few}))[0]
+    assert shape0.holds is None
+    assert shape0.error > 0.1
+
+
 @pytest.mark.parametrize(
     "h0, h1, z, said",
     [
