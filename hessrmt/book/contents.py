@@ -165,7 +165,7 @@ def parameter_table(name: str, values: Mapping[str, Any] | None = None) -> Table
     Raises
     ------
     FileNotFoundError, BookError
-        If there is no such chapter, or its parameters cell is not as the head of this module has it.
+        If there is no such chapter, or its parameters cell is not as this module wants it.
 
     Examples
     --------

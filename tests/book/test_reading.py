@@ -23,10 +23,7 @@ CEILINGS = {
     "batch_noise": (835, 178, 9),
     "beyond_freeness": (653, 133, 8),
     "critical_points": (563, 104, 14),
-    "product_wishart": (537, 125, 5),
-    "random_matrix_primer": (275, 17, 4),
     "spin_glass": (424, 73, 8),
-    "wishart_plus_wigner": (210, 33, 5),
 }
 
 
