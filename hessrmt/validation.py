@@ -188,21 +188,22 @@ def integer(name: str, value: Any, domain: str = "[0, inf)") -> int:
 def choice(name: str, value: Any, domain: str) -> str:
     """Return `value` if it is one of the alternatives of `domain`, written ``"a | b"``.
 
-    The alternative ``<folder>`` stands for the path of any folder there is, returned absolute: a
-    rerun is executed elsewhere than where its user named the folder. ``<function>`` stands for a
-    function of the user's, returned as `hessrmt.functions.find_function` does.
+    The alternatives ``<folder>`` and ``<file>`` stand for the path of any folder or file there is,
+    returned absolute: a rerun is executed elsewhere than where its user named it. ``<function>``
+    stands for a function of the user's, returned as `hessrmt.functions.find_function` does.
     """
     options = {option.strip() for option in domain.split("|")}
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {domain}, got {value!r}")
-    if value in options - {"<folder>", "<function>"}:
+    if value in options - {"<folder>", "<file>", "<function>"}:
         return value
     if "<function>" in options and ":" in value:
         try:
             return find_function(value)
         except ValueError as error:
             raise ValueError(f"{name} must be a function that is there: {error}") from None
-    if "<folder>" in options and os.path.isdir(value):
+    there = {"<folder>": os.path.isdir, "<file>": os.path.isfile}
+    if any(test(value) for option, test in there.items() if option in options):
         return os.path.abspath(value)
     how = " (a function is named FILE.py:NAME or MODULE:NAME)" if "<function>" in options else ""
     raise ValueError(f"{name} must be one of {domain}, got {value!r}{how}")

@@ -24,6 +24,19 @@ def test_a_folder_is_returned_absolute(tmp_path, monkeypatch):
     assert checked == {"data_dir": os.path.join(tmp_path, "images")}
 
 
+def test_a_file_is_returned_absolute(tmp_path, monkeypatch):
+    (tmp_path / "mine.sqlite").touch()
+    monkeypatch.chdir(tmp_path)
+    domain = "stored | <file>"
+    assert choice("campaign", "mine.sqlite", domain) == os.path.join(tmp_path, "mine.sqlite")
+    assert choice("campaign", "stored", domain) == "stored"
+    for value in ("yours.sqlite", "<file>", str(tmp_path)):
+        with pytest.raises(
+            ValueError, match=rf"campaign must be one of stored \| <file>, got '{value}'"
+        ):
+            choice("campaign", value, domain)
+
+
 @pytest.mark.parametrize("value", ["nowhere", "<folder>", "", __file__])
 def test_what_is_no_folder_is_refused(value):
     message = rf"data_dir must be one of download \| <folder>, got '{value}'"

@@ -50,6 +50,7 @@ def accepted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder in ("FOLDER", "out"):
         (tmp_path / folder).mkdir()
+    (tmp_path / "mine.sqlite").touch()
     monkeypatch.setattr(hessrmt.book.reruns, "run_job", lambda job, progress: done.append(job))
     monkeypatch.setattr(hessrmt.book.sweeps, "run_job", lambda job, progress: done.append(job))
     monkeypatch.setattr(

@@ -22,8 +22,6 @@ CEILINGS = {
     "assumptions": (385, 65, 9),
     "batch_noise": (835, 178, 9),
     "beyond_freeness": (653, 133, 8),
-    "critical_points": (563, 104, 14),
-    "spin_glass": (424, 73, 8),
 }
 
 
