@@ -111,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_parameters(sweep, "VALUES", "a parameter and its values, as in -p phi 0.25,0.5")
     sweep.add_argument("--jobs", metavar="N", type=_count, default=1, help="runs at a time")
     sweep.add_argument("--force", action="store_true", help="redo what is there already")
+    sweep.add_argument("--plot", metavar="NAME", help="draw a number of the index on it")
     sweep.set_defaults(run=_on_book, command=_sweep)
 
     _add_campaign(commands.add_parser("campaign", help="many searches for critical points"))
@@ -300,7 +301,8 @@ def _sweep(arguments: argparse.Namespace) -> None:
     from hessrmt.book import sweep
 
     grid = {name: text.split_values() for name, text in _given(arguments)}
-    options = {"jobs": arguments.jobs, "force": arguments.force, **_options(arguments)}
+    options = {name: getattr(arguments, name) for name in ("jobs", "force", "plot")}
+    options |= _options(arguments)
     index, results = sweep(arguments.chapter, grid, **options)
     print(f"{len(results)} runs:", os.path.relpath(index))
 

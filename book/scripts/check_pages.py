@@ -70,7 +70,7 @@ def formulas(page: Page) -> Iterator[str]:
 # Heights in screens by what is seen, and lines and tables that are cut. What is folded has no size.
 MEASURE = """() => {
   const body = document.querySelector(".bd-article");
-  const seen = (query) => [...body.querySelectorAll(query)].filter((e) => e.offsetHeight > 0);
+  const seen = (query) => [...body.querySelectorAll(query)].filter((e) => e.checkVisibility());
   const height = (list) => list.reduce((sum, e) => sum + e.getBoundingClientRect().height, 0);
   const cut = (pre) => {
     const text = pre.textContent.replace(/\\n$/, "").split("\\n");

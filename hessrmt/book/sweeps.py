@@ -14,20 +14,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from html import escape
 from itertools import islice, product
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from urllib.parse import quote
 
 from tqdm.auto import tqdm
 
-from hessrmt.book._results import RECORD, read_record
+from hessrmt.book._results import read_record
+from hessrmt.book._sweep_index import check_plot, write_index
 from hessrmt.book.contents import BookError
 from hessrmt.book.reruns import Job, Result, plan_jobs, run_job, source_digest
-from hessrmt.files import write_text
 from hessrmt.processes import Terminated, unguarded
 from hessrmt.validation import integer
 
@@ -44,6 +42,7 @@ def sweep(
     progress: bool = False,
     jobs: int = 1,
     force: bool = False,
+    plot: str | None = None,
 ) -> tuple[Path, list[Result]]:
     """Rerun a chapter for every combination of the values given.
 
@@ -60,11 +59,15 @@ def sweep(
         Number of runs at a time, each in its own process.
     force : bool
         Whether to redo what is there.
+    plot : str, optional
+        Name of a number that the chapter glues into its text, as the index has it: drawn against
+        the first parameter that takes several values, and shown on the index.
 
     Returns
     -------
     index : Path
-        Page with a table of the chapter's results in `out`, those of earlier calls included.
+        Page with a table of the chapter's results in `out`, those of earlier calls included: the
+        parameters, every glued number, every finding. ``numbers.csv`` beside it has the same.
     results : list of Result
 
     Raises
@@ -78,6 +81,8 @@ def sweep(
             raise BookError(f"{name} must be given a list of values, got {values!r}")
     points = (dict(zip(grid, point, strict=True)) for point in product(*grid.values()))
     plan = plan_jobs(chapter, points, out, book, html)
+    if plot is not None:
+        check_plot(plot, plan[0].chapter)
     source = source_digest(plan[0].chapter)
     todo = [job for job in plan if force or not _finished(job, source)]
     failures = []
@@ -87,7 +92,7 @@ def sweep(
             failures += [failure] if failure else []
             bar.update()
     _share_theme(plan)
-    index = _write_index(plan[0], source)
+    index = write_index(plan[0], source, plot)
     if failures:
         raise BookError(f"{len(failures)} of {len(plan)} runs failed, the first: {failures[0]}")
     return index, [job.result for job in plan]
@@ -157,56 +162,6 @@ def _work(job: Job) -> str | None:
         raise
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-_HEAD = """<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-  :root {{ color-scheme: light dark; font-family: system-ui, sans-serif; line-height: 1.5 }}
-  body {{ max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
-  table {{ border-collapse: collapse }}
-  th, td {{ padding: 0.3rem 1rem 0.3rem 0; text-align: left; border-bottom: 1px solid #8886 }}
-</style>
-<h1>{title}</h1>
-"""
-
-
-def _write_index(job: Job, source: str) -> Path:
-    """Write, beside the results of a chapter, a page with a table of those that are up to date."""
-    folder, chapter = job.target.parent, job.chapter
-    records = {file.parent: read_record(file) for file in folder.glob(f"*/{RECORD}")}
-    current = {
-        place: record for place, record in records.items() if record and record["source"] == source
-    }
-    given = {name for record in current.values() for name in record["parameters"]}
-    columns = [parameter for parameter in chapter.parameters if parameter.name in given]
-    rows = []
-    for place, record in current.items():
-        values = [record["parameters"].get(column.name, column.default) for column in columns]
-        result = Job(chapter, {}, place, html=True).result
-        kind, file = "notebook", result.notebook
-        if result.page and result.page.is_file():
-            kind, file = "page", result.page
-        link = f'<a href="{quote(os.fsencode(file.relative_to(folder).as_posix()))}">{kind}</a>'
-        rows.append((values, [*(escape(str(v)) for v in values), f"{record['seconds']} s", link]))
-    head = "".join(f"<th>{escape(name)}" for name in [*(c.name for c in columns), "time", "result"])
-    body = "".join("<tr><td>" + "<td>".join(cells) + "\n" for _, cells in sorted(rows, key=_order))
-    rest = ", ".join(f"{p.name} = {p.default}" for p in chapter.parameters if p not in columns)
-    index = folder / "index.html"
-    text = (
-        _HEAD.format(title=escape(chapter.name))
-        + f"<table>\n<tr>{head}\n{body}</table>\n"
-        + (f"<p>At their defaults: {escape(rest)}.\n" if rest else "")
-    )
-    write_text(index, text.encode(errors="surrogateescape").decode(errors="backslashreplace"))
-    return index
-
-
-def _order(row: tuple[list[Any], list[str]]) -> list[tuple[str, Any]]:
-    return [(type(value).__name__, value) for value in row[0]]
 
 
 def _share_theme(plan: list[Job]) -> None:

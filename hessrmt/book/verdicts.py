@@ -269,7 +269,7 @@ def audit(chapters: str | Path | None = None, claims: str | Path | None = None) 
     if not notebooks:
         raise FileNotFoundError(f"there are no notebooks in {chapters}")
     for notebook in notebooks:
-        for finding in _read(notebook):
+        for finding in read_findings(notebook):
             if finding.claim not in found:
                 raise ValueError(f"{notebook.name} has a finding of no claim: {finding.claim!r}")
             run = notebook.parent.relative_to(chapters).as_posix()
@@ -284,7 +284,8 @@ def audit(chapters: str | Path | None = None, claims: str | Path | None = None) 
     ]
 
 
-def _read(notebook: Path) -> list[Finding]:
+def read_findings(notebook: Path) -> list[Finding]:
+    """Read the findings that an executed notebook has kept."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     kept = [output.get("metadata", {}).get(_KEY, []) for output in outputs]

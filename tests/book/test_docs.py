@@ -53,9 +53,7 @@ def accepted(tmp_path, monkeypatch):
     (tmp_path / "mine.sqlite").touch()
     monkeypatch.setattr(hessrmt.book.reruns, "run_job", lambda job, progress: done.append(job))
     monkeypatch.setattr(hessrmt.book.sweeps, "run_job", lambda job, progress: done.append(job))
-    monkeypatch.setattr(
-        hessrmt.book.sweeps, "_write_index", lambda job, source: tmp_path / "index.html"
-    )
+    monkeypatch.setattr(hessrmt.book.sweeps, "write_index", lambda *_: tmp_path / "index.html")
     for name in ("run", "status", "check", "export"):
         monkeypatch.setattr(Campaign, name, lambda self, *a, **k: done.append(a) or [])
     return done

@@ -1,6 +1,7 @@
 """Reruns and sweeps of a small book, and what the real chapters must look like for them."""
 
 import ast
+import csv
 import html
 import json
 import os
@@ -19,7 +20,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import hessrmt.book.reruns
 import hessrmt.book.sweeps
-from hessrmt.book import BookError, chapters, find_chapter, rerun, sweep, toc_files
+from hessrmt.book import BookError, Findings, chapters, find_chapter, rerun, sweep, toc_files
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -431,6 +432,49 @@ def test_index_tables_all_results_that_are_up_to_date(book, quick):
     assert "At their defaults: runs = 3, phis = [0.25, 0.5]" in index.read_text()
 
 
+def glued(name, text):
+    """A cell that has given the text a number."""
+    data = {"application/papermill.record/text/plain": f"'{text}'"}
+    output = nbformat.v4.new_output(
+        "display_data", data, metadata={"scrapbook": {"name": name, "mime_prefix": ""}}
+    )
+    return nbformat.v4.new_code_cell(f"glue({name!r})", outputs=[output])
+
+
+def test_index_and_csv_have_every_glued_number_and_finding(book, monkeypatch):
+    def execute(job, notebook, progress):
+        content = nbformat.read(job.chapter.path, as_version=4)
+        phi = job.values["phi"]
+        findings = Findings()
+        findings.add("eq 2", f"off by {phi:g}", phi < 2)
+        data, metadata = findings._repr_mimebundle_()
+        output = nbformat.v4.new_output("display_data", data, metadata=metadata)
+        content.cells += [glued("small-slope", f"{phi / 2:.2f} ± 0.10"), glued("small-word", "ten")]
+        content.cells.append(nbformat.v4.new_code_cell("findings", outputs=[output]))
+        nbformat.write(content, notebook)
+        return {}
+
+    chapter = book / "small.ipynb"
+    stored = nbformat.read(chapter, as_version=4)
+    stored.cells += [glued("small-slope", "0.50 ± 0.10"), glued("small-word", "ten")]
+    nbformat.write(stored, chapter)
+    monkeypatch.setattr(hessrmt.book.reruns, "_execute", execute)
+    for name in ("small-word", "slope"):
+        with pytest.raises(BookError, match=f"^plot must be a number of small, got '{name}'"):
+            sweep("small", {"phi": [1]}, book=book, html=False, plot=name)
+    index, _ = sweep("small", {"phi": [2, 1]}, book=book, html=False, plot="small-slope")
+    with index.with_name("numbers.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["phi"] for row in rows] == ["1.0", "2.0"]
+    assert [row["small-slope"] for row in rows] == ["0.50 ± 0.10", "1.00 ± 0.10"]
+    assert [row["eq 2"] for row in rows] == ["holds; off by 1", "does not hold; off by 2"]
+    page = index.read_text(encoding="utf-8")
+    assert "<th>small-slope" in page
+    assert "<td>does not hold; off by 2" in page
+    assert '<img src="small-slope.png" alt="small-slope against phi' in page
+    assert index.with_name("small-slope.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_sweep_in_processes_goes_on_after_a_failure(book, capsys):
     grid = {"phi": [1, 2], "trouble": ["none", "error"]}
     with pytest.raises(BookError, match=r"^2 of 4 runs failed, the first: phi=..0,trouble=error: "):
@@ -438,7 +482,7 @@ def test_sweep_in_processes_goes_on_after_a_failure(book, capsys):
     names = {path.name for path in Path("out/small").iterdir()}
     runs = {f"phi={phi}.0,trouble=none" for phi in (1, 2)}
     failed = {f"phi={phi}.0,trouble=error.failed.ipynb" for phi in (1, 2)}
-    assert names == {"index.html"} | runs | failed
+    assert names == {"index.html", "numbers.csv"} | runs | failed
     assert re.search(r"4/4 \[\d\d:\d\d<", capsys.readouterr().err)
 
 
