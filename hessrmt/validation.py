@@ -27,9 +27,11 @@ __all__ = [
     "check_parameters",
     "choice",
     "complex_array",
+    "generator",
     "integer",
     "real",
     "real_array",
+    "shape",
 ]
 
 _NUMBER = r"[-+]?(?:inf|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
@@ -183,6 +185,30 @@ def integer(name: str, value: Any, domain: str = "[0, inf)") -> int:
     if not Interval.parse(domain).has_integer(number):
         raise ValueError(f"{name} must be in {domain}, got {number!r}")
     return number
+
+
+def generator(name: str, value: Any) -> np.random.Generator:
+    """Return numpy's generator of a seed or bit generator, `value` itself, or a new one for None.
+
+    Examples
+    --------
+    >>> generator("rng", -1)
+    Traceback (most recent call last):
+        ...
+    ValueError: rng must be a seed >= 0, a numpy.random.Generator or None, got -1
+    """
+    try:
+        return np.random.default_rng(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{name} must be a seed >= 0, a numpy.random.Generator or None, got {value!r}"
+        ) from None
+
+
+def shape(name: str, value: Any) -> tuple[int, ...]:
+    """Return `value`, one integer or several, as a shape of an array."""
+    sizes = tuple(value) if np.iterable(value) and not isinstance(value, str) else (value,)
+    return tuple(integer(name, size) for size in sizes)
 
 
 def choice(name: str, value: Any, domain: str) -> str:

@@ -2,8 +2,10 @@
 
 import os
 
+import numpy as np
 import pytest
 
+from hessrmt import MarchenkoPastur, haar_orthogonal
 from hessrmt.book import find_chapter
 from hessrmt.validation import check_parameters, choice, integer
 
@@ -62,3 +64,27 @@ def test_integers_are_compared_without_rounding():
             integer("k", value, domain)
     assert integer("k", 2**53 + 1, f"({2**53}, inf)") == 2**53 + 1
     assert integer("k", -(2**70), "(-inf, 1.5]") == -(2**70)
+
+
+@pytest.mark.parametrize("rng", [-1, "a", 1.5, [0.5], object()])
+def test_what_is_no_generator_is_refused_by_name(rng):
+    message = "^rng must be a seed >= 0, a numpy.random.Generator or None, got "
+    with pytest.raises((TypeError, ValueError), match=message):
+        MarchenkoPastur(0.5).rvs(3, rng=rng)
+    with pytest.raises((TypeError, ValueError), match=message):
+        haar_orthogonal(3, rng=rng)
+
+
+def test_generators_are_used_and_seeds_are_the_same_as_theirs():
+    law = MarchenkoPastur(0.5)
+    rng = np.random.default_rng(4)
+    draws = law.rvs((2, 3), rng=rng)
+    np.testing.assert_array_equal(draws, law.rvs((2, 3), rng=4))
+    assert (law.rvs((2, 3), rng=rng) != draws).all()
+    assert law.rvs(2, rng=2**70).shape == (2,)
+
+
+@pytest.mark.parametrize("size", [-1, (2, -1), 1.5, "3", (2, "a")])
+def test_what_is_no_size_is_refused_by_name(size):
+    with pytest.raises((TypeError, ValueError), match=r"^size must be "):
+        MarchenkoPastur(0.5).rvs(size, rng=0)

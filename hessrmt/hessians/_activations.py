@@ -21,6 +21,8 @@ Function: TypeAlias = Callable[[Real], Real]
 
 _REACH = 9.0  # standard deviations; the normal weight left out is 2e-19
 _NODES = 48  # Gauss-Legendre on each side of 0, where the kink of ReLU is
+_SATURATED = 1e-4  # slopes below this part of the largest count as 0
+_NODES_PER_SIGMA = 20  # tanh's slopes fall by e^2 a unit of sigma zeta: each scale needs its node
 
 
 def _relu(z: Real) -> Real:
@@ -135,7 +137,8 @@ def gaussian_averages(activation: Any, sigma: float) -> GaussianAverages:
     True
     """
     f, slope = activation_functions(activation)
-    x, w = np.polynomial.legendre.leggauss(_NODES)
+    nodes = max(_NODES, round(_NODES_PER_SIGMA * sigma))
+    x, w = np.polynomial.legendre.leggauss(nodes)
     half, half_weight = _REACH * (1 + x) / 2, w * np.exp(-((_REACH * (1 + x) / 2) ** 2) / 2)
     zeta = np.concatenate([-half[::-1], half])
     weight = np.concatenate([half_weight[::-1], half_weight]) / (2 * half_weight.sum())
@@ -157,6 +160,8 @@ def gaussian_averages(activation: Any, sigma: float) -> GaussianAverages:
             "activation must be a pair (f, f') with f' the derivative of f, "
             f"got E[z f(z)] = {linear:.6g} but E f'(z) = {by_slope:.6g}"
         )
+    # Saturated units have eigenvalues, squares of slopes, over dozens of decades: most are null.
+    d[np.abs(d) < _SATURATED * np.abs(d).max()] = 0.0
     # One node for each value: two for ReLU, half of them for an even slope.
     slopes, which = np.unique(np.round(d, 13), return_inverse=True)
     return GaussianAverages(

@@ -105,7 +105,8 @@ class GaussNewtonEquations:
         self._linear = averages.slopes.size == 1
         self._sigma2 = sigma2
         first_layer = sigma2**2 * averages.slope_moment(2)
-        apart = not (averages.slopes == 0).any() and first_layer > _APART * averages.variance
+        silent = averages.weights[averages.slopes == 0].sum()
+        apart = silent < 0.1 and first_layer > _APART * averages.variance
         self.apart = apart and not self._linear
         self._tilt = _TILT if self._linear or phi >= 1 or apart else 0.0
         self._t, self._t_weight = spectrum_of_examples(self._ratio, _T_NODES)

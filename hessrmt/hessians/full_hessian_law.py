@@ -103,6 +103,16 @@ class FullHessianLaw:
             f"activation={self.activation!r})"
         )
 
+    @property
+    def _key(self) -> tuple[object, ...]:
+        return self.phi, self.epsilon, self.activation
+
+    def __eq__(self, other: object) -> bool:
+        return self._key == other._key if isinstance(other, FullHessianLaw) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
     def mean(self) -> float:
         """First moment, exact: that of H0."""
         return (self._averages.variance + self._averages.slope_moment(2)) / 2
@@ -111,6 +121,10 @@ class FullHessianLaw:
         """Variance, exact: that of H0 and the second moment of H1."""
         curvature = self._averages.slope_moment(2) + self._equations.mean_square_bend / 2
         return GaussNewtonLaw(self.phi, self.activation).var() + self.epsilon * self.phi * curvature
+
+    def std(self) -> float:
+        """Standard deviation, exact."""
+        return float(np.sqrt(self.var()))
 
     def atoms(self) -> tuple[tuple[float, float], ...]:
         """Point masses ``((location, mass), ...)``: for ReLU and phi > 1, of (1 - 1/phi)/2 at 0."""
@@ -172,13 +186,14 @@ class FullHessianLaw:
         Raises
         ------
         TypeError, ValueError
-            If `x` is not real and finite.
+            If `x` is not real.
         RuntimeError
             If a point does not converge, or there is no such law, see the notes.
         """
-        x = real_array("x", x)
+        x = real_array("x", x, "[-inf, inf]")
         self._check_mass()
-        density = self._density(x.ravel()).reshape(x.shape)
+        density = np.zeros(x.shape)
+        density[np.isfinite(x)] = self._density(x[np.isfinite(x)])
         if self._singular and not self.atoms():
             density = np.where(x == 0, np.inf, density)
         return np.asarray(density)[()]
@@ -186,8 +201,8 @@ class FullHessianLaw:
     def cdf(self, x: ArrayLike) -> Real:
         """Cumulative distribution, mass on (-inf, x], the atom included.
 
-        The density is integrated as a cosine series on each side of 0. What the total lacks to 1,
-        at most 1e-3 and usually 1e-5, is made up by a factor.
+        The density is integrated as Chebyshev series on panels of each side of 0. What the total
+        lacks to 1, at most 1e-3 and usually 1e-5, is made up by a factor.
 
         Parameters
         ----------
@@ -201,15 +216,19 @@ class FullHessianLaw:
         Raises
         ------
         TypeError, ValueError
-            If `x` is not real and finite.
+            If `x` is not real.
         RuntimeError
             If a point of the density does not converge, or the total is not 1 within 1e-3.
         """
-        x = real_array("x", x)
+        x = real_array("x", x, "[-inf, inf]")
         found = self._found_mass
         mass = sum((part.mass_below(x) for part in self._intervals), start=np.zeros(x.shape))
         mass = mass * ((1 - self._atom_mass) / found) + self._atom_mass * (x >= 0)
         return np.asarray(np.clip(mass, 0.0, 1.0))[()]
+
+    def sf(self, x: ArrayLike) -> Real:
+        """Survival function, 1 - `cdf`."""
+        return np.asarray(1 - self.cdf(x))[()]
 
     def index(self) -> float:
         r"""Mass on :math:`(-\infty, 0)`.

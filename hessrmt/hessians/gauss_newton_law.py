@@ -18,7 +18,7 @@ from hessrmt.hessians._activations import gaussian_averages
 from hessrmt.hessians._gauss_newton_equations import GaussNewtonEquations
 from hessrmt.hessians._intervals import SupportInterval
 from hessrmt.laws import Piece, quantiles
-from hessrmt.validation import complex_array, integer, real, real_array
+from hessrmt.validation import complex_array, generator, integer, real, real_array, shape
 
 __all__ = ["GaussNewtonLaw"]
 
@@ -26,10 +26,11 @@ Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
 _GRID = np.geomspace(1e-6, 300.0, 140)  # where the support is looked for, over the mean
-_DEEP_GRID = np.geomspace(1e-11, 300.0, 220)  # for layers of very different scales
+_DEEPER = np.geomspace(1e-11, 9e-7, 80)  # if there is density at the lowest, or mass is lacking
 _SILENT = 1e-5  # density times mean that counts as none; at an edge it is reached within 1e-9
 _SECTIONS, _ROUNDS = 8, 7  # an edge is enclosed to 1e-7 of itself
-_CDF_NODES = 192
+_CDF_NODES, _MOST_NODES = 192, 1536
+_LACKING = 1e-4  # of the mass: then it is looked for further down
 _MASS_ERROR = 1e-3
 
 
@@ -74,6 +75,9 @@ class GaussNewtonLaw:
     is within 1e-5 elsewhere, within 1e-2 there. For phi >= 1, and without a nonlinearity, the nodes
     are complex and it is within 3e-4 down to 1e-9 of the mean.
 
+    Slopes below 1e-4 of the largest count as 0: what saturated units have of eigenvalues below 1e-8
+    is not resolved.
+
     At 0 the density of ReLU and tanh networks diverges, like :math:`x^{-1/2}` for 1 < phi < 2 and
     faster at phi = 1 (the exponent seen is near -3/4); at phi = 2 it is finite. In linear networks
     it is finite for phi < 2 and diverges at phi = 2. Otherwise there is a gap.
@@ -106,6 +110,16 @@ class GaussNewtonLaw:
             f"GaussNewtonLaw(phi={self.phi}, activation={self.activation!r}, "
             f"sigma1={self.sigma1}, sigma2={self.sigma2})"
         )
+
+    @property
+    def _key(self) -> tuple[object, ...]:
+        return self.phi, self.activation, self.sigma1, self.sigma2
+
+    def __eq__(self, other: object) -> bool:
+        return self._key == other._key if isinstance(other, GaussNewtonLaw) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key)
 
     def mean(self) -> float:
         """First moment, exact."""
@@ -200,8 +214,8 @@ class GaussNewtonLaw:
     def cdf(self, x: ArrayLike) -> Real:
         """Cumulative distribution, mass on (-inf, x], atoms included.
 
-        The density is integrated as a cosine series on each interval of the support. What the total
-        lacks to 1, at most 1e-3 and usually 1e-5, is made up by a factor.
+        The density is integrated as Chebyshev series on panels of each interval of the support.
+        What the total lacks to 1, at most 1e-3 and usually 1e-5, is made up by a factor.
 
         Parameters
         ----------
@@ -244,16 +258,16 @@ class GaussNewtonLaw:
 
     def rvs(self, size: int | tuple[int, ...] = 1, rng: Any = None) -> Real:
         """Independent draws by inversion; `rng` is a seed, a `numpy.random.Generator` or None."""
-        return self.ppf(np.random.default_rng(rng).random(size))
+        return self.ppf(generator("rng", rng).random(shape("size", size)))
 
     def support(self) -> tuple[tuple[float, float], ...]:
         """Intervals ``((lo, hi), ...)`` of positive density, ascending; atoms are not included.
 
         Edges where the density starts like a square root, as the lower one does, are found to 1e-6
         of themselves; the upper one, where it fades out like a square, to 1e-2. A gap inside the
-        support is found if its ends are a fifth apart; an edge below 1e-6 of the mean (1e-11 if the
-        first layer's part is the larger by 30) counts as 0. The support of a ReLU or tanh
-        network reaches down to 0 for 1 <= phi <= 2, that of a linear one for all phi <= 2.
+        support is found if its ends are a fifth apart; an edge below 1e-11 of the mean counts
+        as 0. The support of a ReLU or tanh network reaches down to 0 for 1 <= phi <= 2, that of a
+        linear one for all phi <= 2.
         """
         return self._support
 
@@ -300,10 +314,33 @@ class GaussNewtonLaw:
     def _is_positive(self, x: Real) -> NDArray[np.bool_]:
         return np.asarray(self._density(x) * self.mean() > _SILENT)
 
-    @cached_property
+    @property
     def _support(self) -> tuple[tuple[float, float], ...]:
-        grid = self.mean() * (_DEEP_GRID if self._equations.apart else _GRID)
+        return tuple((interval.low, interval.high) for interval in self._intervals)
+
+    @cached_property
+    def _intervals(self) -> tuple[SupportInterval, ...]:
+        """The support and its masses."""
+        grid = self.mean() * _GRID
         positive = self._is_positive(grid)
+        found = None if positive[0] else self._intervals_on(grid, positive)
+        if found is None or self._lack(found) > _LACKING:
+            deeper = self.mean() * _DEEPER
+            positive = np.concatenate([self._is_positive(deeper), positive])
+            found = self._intervals_on(np.concatenate([deeper, grid]), positive)
+        return found
+
+    def _intervals_on(self, grid: Real, positive: NDArray[np.bool_]) -> tuple[SupportInterval, ...]:
+        return tuple(
+            SupportInterval.of(low, high, self._density, _CDF_NODES, _MOST_NODES)
+            for low, high in self._edges(grid, positive)
+        )
+
+    def _lack(self, intervals: tuple[SupportInterval, ...]) -> float:
+        return abs(1 - self._atom_mass - sum(interval.total for interval in intervals))
+
+    def _edges(self, grid: Real, positive: NDArray[np.bool_]) -> tuple[tuple[float, float], ...]:
+        """Ends of the stretches where there is density, between the points of a grid."""
         if positive[-1]:
             raise RuntimeError(f"the law of H0 has no upper edge below {grid[-1]:.6g}")
         change = np.flatnonzero(positive[1:] != positive[:-1])
@@ -321,12 +358,6 @@ class GaussNewtonLaw:
         if positive[0]:
             edges.insert(0, 0.0)
         return tuple(zip(edges[::2], edges[1::2], strict=True))
-
-    @cached_property
-    def _intervals(self) -> tuple[SupportInterval, ...]:
-        return tuple(
-            SupportInterval.of(low, high, self._density, _CDF_NODES) for low, high in self._support
-        )
 
     @cached_property
     def _found_mass(self) -> float:

@@ -28,7 +28,7 @@ from hessrmt.laws._boundary import BoundaryValues
 from hessrmt.laws._continuation import transform_of
 from hessrmt.laws._free_triplet import FreeTriplet
 from hessrmt.laws._transforms import RationalTransform
-from hessrmt.validation import complex_array, integer, real, real_array
+from hessrmt.validation import complex_array, generator, integer, real, real_array, shape
 
 if TYPE_CHECKING:
     import sympy
@@ -251,7 +251,7 @@ class SpectralLaw(LawArithmetic):
 
     def rvs(self, size: int | tuple[int, ...] = 1, rng: Any = None) -> Real:
         """Independent draws by inversion; `rng` is a seed, a `numpy.random.Generator` or None."""
-        return self.ppf(np.random.default_rng(rng).random(size))
+        return self.ppf(generator("rng", rng).random(shape("size", size)))
 
 
 class Semicircle(SpectralLaw):

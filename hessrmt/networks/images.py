@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessrmt.optional import require
-from hessrmt.validation import choice, integer, real_array
+from hessrmt.validation import choice, generator, integer, real_array
 
 __all__ = ["block_average", "grayscale", "load_images", "zca_whiten"]
 
@@ -89,7 +89,7 @@ def load_images(
     whiten = name != "gaussian" if whiten is None else whiten
     if whiten and images <= side**2:
         raise ValueError(f"images must be more than {side**2}, the pixels to whiten, got {images}")
-    rng = np.random.default_rng(rng)
+    rng = generator("rng", rng)
     if name == "gaussian":
         x: Real = rng.standard_normal((side**2, images))
     else:

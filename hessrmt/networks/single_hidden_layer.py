@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hessrmt.validation import choice, integer
+from hessrmt.validation import choice, generator, integer
 
 __all__ = ["SingleHiddenLayer"]
 
@@ -150,7 +150,7 @@ class SingleHiddenLayer:
         except (AssertionError, NotImplementedError, RuntimeError, TypeError) as error:
             reason = str(error).partition("\n")[0]
             raise ValueError(f"device must be there, got {device!r}: {reason}") from None
-        theta = np.random.default_rng(rng).standard_normal((*shape, self.parameters))
+        theta = generator("rng", rng).standard_normal((*shape, self.parameters))
         split = self.n1 * self.n0
         theta[..., :split] /= np.sqrt(self.n0)
         theta[..., split:] /= np.sqrt(self.n1)

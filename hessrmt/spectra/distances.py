@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from hessrmt.laws import SpectralLaw
-from hessrmt.validation import integer, real, real_array
+from hessrmt.validation import generator, integer, real, real_array
 
 __all__ = [
     "bootstrap_interval",
@@ -187,7 +187,7 @@ def bootstrap_interval(
             rows = "as many rows as sample 0" if paired and i else "at least 2 rows"
             raise ValueError(f"sample {i} must have {rows}, got shape {sample.shape}")
     data = [np.asarray(sample) for sample in samples]  # of the precision that they have
-    rng = np.random.default_rng(rng)
+    rng = generator("rng", rng)
 
     def resampled() -> float:
         rows = [rng.integers(len(sample), size=len(sample)) for sample in data]

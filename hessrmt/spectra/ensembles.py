@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from hessrmt.validation import integer, real
+from hessrmt.validation import generator, integer, real
 
 __all__ = ["haar_orthogonal", "product_wishart", "wigner", "wishart"]
 
@@ -137,7 +137,7 @@ def product_wishart(
     n = integer("n", n, "[1, inf)")
     epsilon = real("epsilon", epsilon, "(0, inf)")
     half = _columns(n, real("phi", phi, "(0, inf)"))
-    rng = np.random.default_rng(rng)
+    rng = generator("rng", rng)
     e = np.sqrt(2 * epsilon) * _entries((n, half), entries, rng)
     x = _entries((n, half), entries, rng)
     B = e @ x.T / (2 * half)
@@ -171,7 +171,7 @@ def haar_orthogonal(n: int, *, rng: Any = None) -> Real:
     True
     """
     n = integer("n", n, "[1, inf)")
-    rng = np.random.default_rng(rng)
+    rng = generator("rng", rng)
     if n == 1:  # scipy starts at 2
         return np.asarray(rng.choice([-1.0, 1.0], size=(1, 1)))
     return np.asarray(stats.ortho_group.rvs(n, random_state=rng))
@@ -185,7 +185,7 @@ def _columns(n: int, phi: float) -> int:
 
 
 def _entries(shape: tuple[int, int], entries: Any, rng: Any) -> Real:
-    rng = np.random.default_rng(rng)
+    rng = generator("rng", rng)
     if entries is None:
         return np.asarray(rng.standard_normal(shape))
     if not all(hasattr(entries, name) for name in ("rvs", "mean", "var")):

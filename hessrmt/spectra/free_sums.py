@@ -165,11 +165,16 @@ def _subordination(z: Complex, a: Measure, b: Measure) -> Complex:
             h_a, slope_a = _h(v, a)
             h_b, slope_b = _h(t + h_a, b)
             with np.errstate(divide="ignore", invalid="ignore"):
-                change = (t + h_b - v) / (1 - slope_a * slope_b)
+                residual = t + h_b - v
+                change = residual / (1 - slope_a * slope_b)
             # A fixed-point step is safe: it brings v nearer to the solution, from everywhere.
             newton = ((v + change).imag > 0) & (step % 10 > 0)
             w[active] = np.where(newton, v + change, t + h_b)
-            active = active[~(newton & (np.abs(change) <= 1e-10 * (np.abs(v) + scale)))]
+            near = np.abs(change) <= 1e-10 * (np.abs(v) + scale)
+            # As at 0 for two coins, where all w solve the equation in the limit eta = 0: what is
+            # lost in w1 is lost in w2 with the other sign.
+            near |= np.abs(residual) <= 1e-15 * (np.abs(v) + np.abs(h_b) + scale)
+            active = active[~(newton & near)]
             if not active.size:
                 break
         else:

@@ -23,7 +23,7 @@ from scipy import stats
 
 from hessrmt.spectra.distances import precision
 from hessrmt.spectra.ensembles import haar_orthogonal
-from hessrmt.validation import integer, real, real_array
+from hessrmt.validation import generator, integer, real, real_array
 
 __all__ = [
     "MixedMoment",
@@ -71,7 +71,7 @@ def rotated_sum_eigenvalues(A: ArrayLike, B: ArrayLike, draws: int, rng: Any = N
     tolerances = np.array([[precision(A)], [precision(B)]])
     A, B = _symmetric_pair("A", A, "B", B, "(n, n)")
     draws = integer("draws", draws, "[1, inf)")
-    rng = np.random.default_rng(rng)
+    rng = generator("rng", rng)
     eigs, n = np.linalg.eigvalsh(np.stack([A, B])), len(A)
     size = np.abs(eigs)
     a, b = np.where(size > tolerances * size.max(axis=1, keepdims=True), eigs, 0.0)
@@ -290,7 +290,7 @@ def freeness_test(
         raise ValueError(f"As must hold at least 2 pairs, got shape {As.shape}")
     max_order = integer("max_order", max_order, "[2, 12]")
     rotations = integer("rotations", rotations, "[0, inf)")
-    rng = np.random.default_rng(rng)
+    rng = generator("rng", rng)
     a, b = np.linalg.eigvalsh(As), np.linalg.eigvalsh(Bs)
     powers = np.arange(1, max_order + 1)
     of_a, of_b = (np.mean(e[..., None] ** powers, axis=1) for e in (a, b))

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from hessrmt.validation import integer, real
+from hessrmt.validation import generator, integer, real
 
 __all__ = ["Classifiers", "anneal", "train_classifiers"]
 
@@ -42,7 +42,7 @@ class Classifiers(NamedTuple):
         """Draw all weights uniformly from [-1, 1], in float32."""
         networks = integer("networks", networks, "[1, inf)")
         hidden = integer("hidden", hidden, "[1, inf)")
-        rng = np.random.default_rng(rng)
+        rng = generator("rng", rng)
         shapes = (networks, hidden, inputs), (networks, CLASSES, hidden)
         return cls(*(torch.from_numpy(rng.uniform(-1, 1, s)).float() for s in shapes))
 
@@ -146,7 +146,7 @@ def train_classifiers(
     rate = real("learning_rate", learning_rate, "(0, inf)")
     decay = real("decay", decay, "(0, 1]")
     batch = integer("batch", batch, f"[1, {len(x)}]")
-    rng = np.random.default_rng(rng)
+    rng = generator("rng", rng)
     count = len(nets.W1)
     together = max(1, _TOGETHER // (nets.W1[0].numel() + nets.W2[0].numel()))
     x = x.to(nets.W1.dtype)
@@ -229,7 +229,7 @@ def anneal(
     sweeps = integer("sweeps", sweeps, "[1, inf)")
     scale = real("scale", scale, "(0, inf)")
     hot, cold = real("hot", hot, "(0, inf)"), real("cold", cold, "(0, inf)")
-    rng = np.random.default_rng(rng)
+    rng = generator("rng", rng)
     pixels = np.ascontiguousarray(x.T, dtype=np.float32)
     n0, m = pixels.shape
     W1 = rng.integers(-1, 2, (hidden, n0)).astype(np.float32)

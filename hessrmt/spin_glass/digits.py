@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessrmt.optional import require
-from hessrmt.validation import choice, integer
+from hessrmt.validation import choice, generator, integer
 
 __all__ = ["Digits", "load_digits"]
 
@@ -88,7 +88,7 @@ def load_digits(
     train = integer("train", train, "[1, inf)")
     test = integer("test", test, "[1, inf)")
     side = integer("side", side, "[1, inf)")
-    rng = np.random.default_rng(rng)
+    rng = generator("rng", rng)
     if name == "digits":
         data = require("sklearn.datasets", "scikit-learn").load_digits()
         pool, white = [(data.images, data.target)] * 2, 16.0

@@ -15,12 +15,11 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from hessrmt.validation import integer, real
+from hessrmt.validation import generator, integer, real
 
 __all__ = ["CriticalPoints", "SphericalSpinGlass", "find_critical_points", "minimize"]
 
@@ -79,7 +78,7 @@ class SphericalSpinGlass:
         """Draw independent N(0, 1) couplings; `rng` is a seed, a Generator or None."""
         size = integer("size", size, "[2, inf)")
         H = integer("H", H, "[2, inf)")
-        X = np.random.default_rng(rng).standard_normal((size,) * H)
+        X = generator("rng", rng).standard_normal((size,) * H)
         return cls(torch.from_numpy(X))
 
     def __repr__(self) -> str:
@@ -88,7 +87,7 @@ class SphericalSpinGlass:
     def random_points(self, batch: int, rng: Any = None) -> Tensor:
         """Draw points (batch, Lambda) uniformly on the sphere."""
         batch = integer("batch", batch, "[1, inf)")
-        w = np.random.default_rng(rng).standard_normal((batch, self.size))
+        w = generator("rng", rng).standard_normal((batch, self.size))
         return self.retract(torch.from_numpy(w))
 
     def retract(self, w: Tensor) -> Tensor:

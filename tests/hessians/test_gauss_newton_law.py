@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
-from hessrmt import GaussNewtonLaw, MarchenkoPastur, ks_distance
+from hessrmt import FullHessianLaw, GaussNewtonLaw, MarchenkoPastur, ks_distance
 from hessrmt.hessians._activations import gaussian_averages
 from hessrmt.hessians._gauss_newton_equations import GaussNewtonEquations
 
@@ -370,6 +370,46 @@ def test_distribution_where_the_support_reaches_zero():
     error = np.std(below, axis=0, ddof=1) / np.sqrt(12)
     assert (error < 0.01).all()
     assert (np.abs(np.mean(below, axis=0) - law.cdf(x)) < 4 * error + 0.3 / n).all()
+
+
+@pytest.mark.parametrize("parameters", [(1.5, "relu", 0.1, 10.0), (1.5, "tanh", 0.1, 10.0)])
+def test_scales_far_apart(parameters):
+    """Mass and mean by a sum over decades, with neither the law's nodes nor its factor."""
+    law = GaussNewtonLaw(*parameters)
+    (low, _), high = law.support()[0], law.support()[-1][1]
+    x = np.geomspace(max(low, 1e-13 * high), high, 601)
+    share = law.pdf(x) * x * np.log(x[1] / x[0])
+    atom = sum(mass for _, mass in law.atoms())
+    # Of what is lower still, at a density of x^-3/4, the fourth root: 4e-4 of a share near 1.
+    assert share.sum() + atom == pytest.approx(1, abs=3e-3)
+    assert share @ x == pytest.approx(law.mean(), rel=3e-3)
+    assert (np.diff(law.cdf(x)) >= 0).all()
+    np.testing.assert_allclose(law.cdf(x[1:]), atom + np.cumsum(share)[1:], atol=6e-3)
+    assert (law.pdf(high * np.array([1.1, 3.0, 100.0])) * law.mean() < 1e-5).all()
+    places = law.ppf([0.0, 0.1, 0.5, 0.9, 1.0])
+    assert (np.diff(places) >= 0).all()
+    assert places[-1] == high
+
+
+def test_slopes_of_saturated_units_are_resolved():
+    """E f'^2 by adaptive quadrature; between neighbouring slopes that count, less than a decade."""
+    for sigma in (0.1, 1.0, 10.0):
+        averages = gaussian_averages("tanh", sigma)
+        exact, _ = integrate.quad(
+            lambda t, s: np.exp(-t * t / 2) / np.cosh(s * t) ** 4, 0, 9, args=(sigma,), limit=200
+        )
+        assert averages.slope_moment(2) == pytest.approx(exact * np.sqrt(2 / np.pi), rel=1e-8)
+        counted = averages.slopes[averages.slopes > 0]
+        assert (np.diff(np.log10(counted)) < 1).all()
+
+
+def test_equal_laws_are_equal():
+    assert GaussNewtonLaw(0.5) == GaussNewtonLaw(0.5, "relu", 1, 1)
+    assert GaussNewtonLaw(0.5) != GaussNewtonLaw(0.5, "tanh")
+    assert len({GaussNewtonLaw(0.5), GaussNewtonLaw(0.5)}) == 1
+    assert FullHessianLaw(0.5, 0.1) == FullHessianLaw(0.5, 0.1, "relu")
+    assert FullHessianLaw(0.5, 0.1) != FullHessianLaw(0.5, 0.2)
+    assert FullHessianLaw(0.5, 0.1) != GaussNewtonLaw(0.5)
 
 
 # -- quantiles -----------------------------------------------------------------------------------

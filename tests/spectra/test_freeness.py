@@ -410,6 +410,17 @@ def test_two_coins_give_the_arcsine_law():
     )
 
 
+def test_free_sum_at_the_centre_of_symmetry():
+    """There every omega solves the equations as eta tends to 0."""
+    x = np.array([0.0, 1e-12, -1e-9, 1e-6])
+    coin = [-1.0, 1.0]
+    expected = 0.5 + np.arcsin(x / 2) / np.pi
+    np.testing.assert_allclose(free_sum_cdf(coin, coin, x), expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(free_sum_density(coin, coin, x), 0.5 / np.pi, rtol=1e-9)
+    small = [-2.0, 0.0, 2.0]
+    assert free_sum_cdf(small, small, 0.0) == pytest.approx(0.5, abs=1e-9)
+
+
 def test_a_constant_only_shifts():
     b = np.array([0.0, 1.0, 1.0, 5.0])
     x = np.array([1.9, 2.0, 2.9, 3.0, 6.9, 7.0])
