@@ -1,3 +1,4 @@
+from .biases import hessian_parts_with_biases as hessian_parts_with_biases
 from .classifiers import image_classifier as image_classifier
 from .classifiers import train_in_batches as train_in_batches
 from .images import block_average as block_average

@@ -19,7 +19,6 @@ SILENT = {"hide-output", "hide-cell", "remove-output", "remove-cell"}
 CEILING = (110, 0, 1)
 CEILINGS = {
     "audit": (9, 1, 0),
-    "assumptions": (385, 65, 9),
     "batch_noise": (835, 178, 9),
     "beyond_freeness": (653, 133, 8),
 }
