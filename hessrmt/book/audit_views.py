@@ -100,6 +100,8 @@ class AuditSummary:
         The claims.
     page : str
         As in `AuditTiles`.
+    in_words : bool
+        Whether to say of each claim that does not hold what is wrong with it.
 
     Examples
     --------
@@ -108,8 +110,8 @@ class AuditSummary:
     Of 2 claims of the papers none is corrected and 2 are refuted.
     """
 
-    def __init__(self, rows: Sequence[AuditRow], page: str = "") -> None:
-        self._rows, self._page = list(rows), page
+    def __init__(self, rows: Sequence[AuditRow], page: str = "", *, in_words: bool = False) -> None:
+        self._rows, self._page, self._in_words = list(rows), page, in_words
 
     def __repr__(self) -> str:
         claims = [row.verdict for row in self._rows if row.verdict not in _ANSWERS]
@@ -128,15 +130,16 @@ class AuditSummary:
         """Return the counts, and the names of the claims that do not hold as links."""
         lines = [repr(self), ""]
         for verdict in _WRONG:
-            names = [
-                f'<a href="{escape(self._page)}#{_anchor(row.claim)}">{escape(row.claim)}</a>'
-                for row in self._rows
-                if row.verdict == verdict
-            ]
-            if names:
-                mark = VERDICT_LOOKS[verdict][1]
-                lines.append(f"- {mark} *{verdict}*: {'; '.join(names)}")
+            rows = [row for row in self._rows if row.verdict == verdict]
+            head = f"{VERDICT_LOOKS[verdict][1]} *{verdict}*"
+            if self._in_words:
+                lines += [f"- {head}, {self._link(row)}: {row.error}" for row in rows]
+            elif rows:
+                lines.append(f"- {head}: {'; '.join(map(self._link, rows))}")
         return "\n".join(lines)
+
+    def _link(self, row: AuditRow) -> str:
+        return f'<a href="{escape(self._page)}#{_anchor(row.claim)}">{escape(row.claim)}</a>'
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": repr(self), "text/markdown": self.to_markdown()}
