@@ -1,5 +1,5 @@
 # make book | make test | make elsewhere | make check | make notebooks | make lab | make bench |
-# make pdf | make check-pages | make clean
+# make pdf | make check-pages | make test-long | make clean
 # From a fresh clone only Python 3.11 to 3.14, make and git are needed: the first target sets up
 # $(VENV). Variables count where they are given to make (make VENV=...), not where they are
 # exported: an environment of that name may be another program's.
@@ -21,7 +21,7 @@ RUN   := $(BIN)/python -I -m hessrmt.hermetic
 NBVAL := -m pytest -q -n $(JOBS) --dist loadscope -o addopts= -o filterwarnings= -p no:cacheprovider \
   --nbval --nbval-cell-timeout 600 --nbval-kernel-startup-timeout 300 --nbval-sanitize-with tests/nbval_sanitize.cfg book
 
-.PHONY: setup book test elsewhere check notebooks lab bench pdf check-pages clean
+.PHONY: setup book test test-long elsewhere check notebooks lab bench pdf check-pages clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -46,6 +46,10 @@ book: $(STAMP)
 test: $(STAMP)
 	$(RUN) $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 	$(RUN) $(BIN)/python $(NBVAL)
+
+# Every chapter at two corners of its domain, to out/corners/; the pages are to be read. An hour.
+test-long: $(STAMP)
+	$(RUN) $(BIN)/python tests/corners.py
 
 # The chapters' stored outputs against execution with the kernels of older processors.
 elsewhere: $(STAMP)

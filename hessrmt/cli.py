@@ -89,7 +89,11 @@ def _parser() -> argparse.ArgumentParser:
         "--book", metavar="DIR", help="the book (default: this checkout's, or ./book)"
     )
     run = argparse.ArgumentParser(add_help=False, parents=[book])
-    run.add_argument("chapter", metavar="CHAPTER", help="a name that `hessrmt list` shows")
+    run.add_argument(
+        "chapter",
+        metavar="CHAPTER",
+        help="a name that `hessrmt list` shows; rerun takes book as well",
+    )
     run.add_argument("--out", metavar="DIR", default="out", help="folder of results (default: out)")
     run.add_argument("--no-html", dest="html", action="store_false", help="make no HTML page")
     _add_progress(run)
@@ -98,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.set_defaults(run=_on_book, command=_list)
 
     rerun = commands.add_parser(
-        "rerun", parents=[run], help="execute a chapter with other parameters"
+        "rerun", parents=[run], help="execute a chapter, or the whole book, with other parameters"
     )
     _add_parameters(rerun, "VALUE", "a parameter and its value, as in -p phi 0.25", required=False)
     rerun.set_defaults(run=_on_book, command=_rerun)
@@ -288,9 +292,13 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _rerun(arguments: argparse.Namespace) -> None:
-    from hessrmt.book import rerun
+    from hessrmt.book import rerun, rerun_book
 
     values = dict(_given(arguments))
+    if arguments.chapter == "book":
+        index, results = rerun_book(values, **_options(arguments))
+        print(f"{len(results)} chapters:", os.path.relpath(index))
+        return
     result = rerun(arguments.chapter, values, **_options(arguments))
     print("notebook:", os.path.relpath(result.notebook))
     if result.page:

@@ -34,3 +34,4 @@ from .verdicts import Finding as Finding
 from .verdicts import Findings as Findings
 from .verdicts import audit as audit
 from .verdicts import verdict as verdict
+from .whole_book import rerun_book as rerun_book

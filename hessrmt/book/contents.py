@@ -33,6 +33,7 @@ __all__ = [
     "Chapter",
     "Parameter",
     "Value",
+    "chapter_numbers",
     "chapters",
     "find_chapter",
     "literal",
@@ -145,6 +146,25 @@ def find_chapter(name: str, book: str | Path | None = None) -> Chapter:
         there = ", ".join(stems) or "none"
         raise BookError(f"there is no chapter {name!r}{where}{closest}; chapters: {there}")
     return _read(root, found[0])
+
+
+def chapter_numbers(root: Path) -> dict[str, int]:
+    """Number the pages up to the last notebook by their places in a table of contents.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of ``_toc.yml``.
+
+    Returns
+    -------
+    dict
+        By file without its ending, as the table of contents names it.
+    """
+    files = list(toc_files(read_yaml(root / "_toc.yml", texts=True)))
+    files = [file.removesuffix(".ipynb").removesuffix(".md") for file in files]
+    notebooks = [k for k, file in enumerate(files) if (root / f"{file}.ipynb").is_file()]
+    return {file: k + 1 for k, file in enumerate(files[: max(notebooks, default=-1) + 1])}
 
 
 def parameter_table(name: str, values: Mapping[str, Any] | None = None) -> Table:

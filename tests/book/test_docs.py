@@ -12,6 +12,7 @@ import pytest
 
 import hessrmt.book.reruns
 import hessrmt.book.sweeps
+import hessrmt.book.whole_book
 from hessrmt.book import find_chapter
 from hessrmt.campaigns import Campaign
 from hessrmt.cli import main
@@ -53,6 +54,7 @@ def accepted(tmp_path, monkeypatch):
     (tmp_path / "mine.sqlite").touch()
     monkeypatch.setattr(hessrmt.book.reruns, "run_job", lambda job, progress: done.append(job))
     monkeypatch.setattr(hessrmt.book.sweeps, "run_job", lambda job, progress: done.append(job))
+    monkeypatch.setattr(hessrmt.book.whole_book, "run_job", lambda *job: done.append(job))
     monkeypatch.setattr(hessrmt.book.sweeps, "write_index", lambda *_: tmp_path / "index.html")
     for name in ("run", "status", "check", "export"):
         monkeypatch.setattr(Campaign, name, lambda self, *a, **k: done.append(a) or [])

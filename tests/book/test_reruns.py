@@ -20,7 +20,16 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import hessrmt.book.reruns
 import hessrmt.book.sweeps
-from hessrmt.book import BookError, Findings, chapters, find_chapter, rerun, sweep, toc_files
+from hessrmt.book import (
+    BookError,
+    Findings,
+    chapters,
+    find_chapter,
+    rerun,
+    rerun_book,
+    sweep,
+    toc_files,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -473,6 +482,21 @@ def test_index_and_csv_have_every_glued_number_and_finding(book, monkeypatch):
     assert "<td>does not hold; off by 2" in page
     assert '<img src="small-slope.png" alt="small-slope against phi' in page
     assert index.with_name("small-slope.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_whole_book_gives_chapters_the_parameters_that_they_have(book, quick):
+    with pytest.raises(BookError, match=r"^no chapter has a parameter 'psi': law, phi"):
+        rerun_book({"psi": 1}, book=book, html=False)
+    with pytest.raises(BookError, match=r"^small: phi must be in "):
+        rerun_book({"phi": -1}, book=book, html=False)
+    assert not quick
+    index, (result,) = rerun_book({"phi": 1}, book=book, html=False)
+    assert quick == ["phi=1.0"]
+    assert result.notebook.is_file()
+    page = index.read_text(encoding="utf-8")
+    assert index == Path("out/index.html").resolve()
+    assert '<td>phi = 1.0<td><a href="small/phi%3D1.0/small.ipynb">' in page
+    assert page.count("<td>as in the book") == 1
 
 
 def test_sweep_in_processes_goes_on_after_a_failure(book, capsys):
