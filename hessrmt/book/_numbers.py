@@ -39,5 +39,4 @@ def _number(app: Any, env: Any) -> list[str]:
             anchors[reference["anchorname"]] = (number,) if own else ()
             if own:
                 reference["secnumber"] = (number,)
-        env.titles[page]["secnumber"] = (number,)
     return [page for page in numbers if page in env.tocs]

@@ -8,7 +8,7 @@ __all__ = ["glue"]
 
 
 def glue(name: str, value: Any, form: str = "") -> None:
-    """Give the text a number under a name, by which it asks for it: ``{glue:text}`name` ``.
+    """Give the text a number under a name, by which its role ``glue:text`` asks for it.
 
     Parameters
     ----------

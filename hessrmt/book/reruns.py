@@ -32,6 +32,7 @@ from hessrmt.book.contents import (
     BookError,
     Chapter,
     Value,
+    chapter_numbers,
     find_chapter,
     literal,
     read_yaml,
@@ -264,6 +265,8 @@ def _make_page(job: Job, notebook: Path, site: Path) -> None:
     title = given.encode(errors="surrogateescape").decode(errors="backslashreplace")
     config["title"] = title or "default parameters"
     _add_extension(config, "hessrmt.book._titles")
+    name = path.with_suffix("").as_posix()
+    config["sphinx"]["config"]["hessrmt_numbers"] = {name: chapter_numbers(root)[name]}
     config["execute"] = {"execute_notebooks": "off"}
     (site / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
     (site / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")

@@ -306,8 +306,8 @@ def test_rerun_with_a_page(book):
     text = html.unescape(re.sub(r"<[^>]+>", "", page))
     assert '# Parameters\nphi = 2.0\nlaw = "sign"' in text.replace("\xa0", " ")
     assert "Twice that is 4.0." in text
-    assert "Fig. 1 A disc." in re.sub(r"\s+", " ", text)
-    assert "By Someone [1999], as (1) and" in text
+    assert "Figure 2.1 A disc." in re.sub(r"\s+", " ", text)
+    assert "By Someone [1999], as (2.1) and" in text
     for link in re.findall(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"([^\"]+)\"", page):
         assert not re.match(r"(\w+:)?//", link)
         assert (result.page.parent / re.sub(r"[?#].*", "", link)).is_file()
