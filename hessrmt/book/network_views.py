@@ -111,7 +111,7 @@ def network_tables(surveys: Mapping[str, Survey], outputs: Mapping[str, int]) ->
         "sizes": Table(sizes, formats={"loss": ".4f"}),
         "assumptions": Table(
             _columns(tested, "stage", "assumption", "measured", "error", "if it held", "holds"),
-            formats={"measured": ".3g", "error": ".2g", "if it held": ".3g"},
+            formats={"measured": ".4g", "error": ".3g", "if it held": ".3g"},
         ),
         "moments": Table(
             _columns(moments, "stage", "word", "measured", "if free", "z"),

@@ -147,7 +147,8 @@ def describe_survey(survey: Survey, outputs: int) -> str:
         text.append(
             f"{number} of H₀ stand{'s' * (count == 1)} apart by a factor {apart.gap:.1f}, {beside}."
         )
-    beyond = f"Beyond {survey.resolved_cutoff() / survey.norm('hessian'):.1e} of the largest"
+    cutoff = survey.resolved_cutoff() / survey.norm("hessian")
+    beyond = f"Beyond {cutoff:.2g} of the largest"
     if index.value == 0 and index.expected < 0.0005:
         text.append(
             f"{beyond}, no eigenvalue of H is negative, and none should be if H₀ and H₁ are free."
@@ -164,7 +165,7 @@ def describe_survey(survey: Survey, outputs: int) -> str:
         worst = max(survey.moments, key=lambda row: abs(row.z))
         text.append(
             f"H₀ and H₁ are not free: mixed moments differ from order {free.value:.0f} on, most"
-            f" clearly {worst.word}, {worst.moment:.2g} for {worst.free:.2g}."
+            f" clearly {worst.word}, {worst.moment:.3g} for {worst.free:.3g}."
         )
     none = ("H₀ has no Marchenko–Pastur law", shape0), ("H₁ has no semicircle", shape1)
     failing = " and ".join(phrase for phrase, shape in none if shape.holds is False)

@@ -71,7 +71,7 @@ def hutchinson_moments(
     rng : int, numpy.random.Generator or None
         Seed or generator of the vectors.
     max_order : int
-        Longest words, 2 to 4. A vector takes 4 products with H and 4 with H0.
+        Longest words, 2 to 4. A vector takes 5 products with H and 5 with H0.
     progress : bool
         Whether to show, on standard error, the vectors done and the time left.
 

@@ -42,6 +42,7 @@ RERUNS = {
     },
     "critical_points": {"search": "projected", "phi": 0.4, "runs": 10, "range_max": 0.2, "seed": 3},
     "spin_glass": {"H": 4, "size": 12, "draws": 2, "starts": 3, "hidden": 6, "seed": 2},
+    "your_network": {"model": "hidden-layer", "probes": 2, "steps": 12, "seed": 4},
     "wishart_plus_wigner": {
         "phi": 0.3,
         "epsilon": 0.01,

@@ -52,6 +52,7 @@ def accepted(tmp_path, monkeypatch):
     for folder in ("FOLDER", "out"):
         (tmp_path / folder).mkdir()
     (tmp_path / "mine.sqlite").touch()
+    (tmp_path / "mine.py").write_text("def make(): ...", encoding="utf-8")
     monkeypatch.setattr(hessrmt.book.reruns, "run_job", lambda job, progress: done.append(job))
     monkeypatch.setattr(hessrmt.book.sweeps, "run_job", lambda job, progress: done.append(job))
     monkeypatch.setattr(hessrmt.book.whole_book, "run_job", lambda *job: done.append(job))
@@ -70,7 +71,7 @@ def test_command_is_accepted(command, accepted, capsys):
     assert accepted or arguments[0] == "list"
 
 
-def test_the_error_on_the_page_is_the_error(capsys):
+def test_the_error_on_the_page_is_the_error(accepted, capsys):
     shown = re.findall(r"\$ hessrmt (.*)\n +(.*)", text_of(BOOK / "rerunning.md"))
     assert shown
     for command, message in shown:
@@ -94,7 +95,7 @@ def test_the_examples_run(capsys):
     assert len(blocks) == 3
     said = []
     for block in blocks:
-        exec(compile(block, "rerunning.md", "exec"), {})
+        exec(compile(block, "rerunning.md", "exec"), {"__name__": "__main__"})
         said.append(capsys.readouterr().out)
     index, distance = re.findall(r"[\d.]+$", said[0], flags=re.M)
     assert 0 < float(index) < 0.5
