@@ -15,6 +15,10 @@ function nameButtons() {
   for (const fold of document.querySelectorAll(".bd-sidebar-primary summary")) {
     fold.setAttribute("aria-label", "pages of this section");
   }
+  for (const link of document.querySelectorAll(".btn-source-issues-button")) {
+    link.title = "Report a mistake on this page";
+    link.querySelector(".btn__text-container").textContent = "Report a mistake";
+  }
   for (const list of document.querySelectorAll(".citation-list")) {
     list.removeAttribute("role"); // its entries have a role of their own, which a list must not contain
   }
