@@ -17,6 +17,7 @@ SILENT = {"hide-output", "hide-cell", "remove-output", "remove-cell"}
 
 # Lines of visible code, those of them that are too wide, and printed blocks.
 CEILING = (110, 0, 1)
+BOOK = (1630, 17)  # visible lines and printed blocks of all chapters
 CEILINGS = {
     "audit": (9, 1, 0),
     "batch_noise": (835, 178, 9),
@@ -52,3 +53,9 @@ def test_what_is_shown_stays_below_its_ceiling(name):
 
 def test_no_ceiling_outlives_its_need():
     assert not [name for name, most in CEILINGS.items() if name not in CHAPTERS or most == CEILING]
+
+
+def test_the_whole_book_stays_below_its_ceiling():
+    visible, _, blocks = (sum(column) for column in zip(*map(measure, CHAPTERS.values())))
+    assert visible <= BOOK[0]
+    assert blocks <= BOOK[1]
