@@ -56,6 +56,8 @@ def test_no_ceiling_outlives_its_need():
 
 
 def test_the_whole_book_stays_below_its_ceiling():
-    visible, _, blocks = (sum(column) for column in zip(*map(measure, CHAPTERS.values())))
+    visible, _, blocks = (
+        sum(column) for column in zip(*map(measure, CHAPTERS.values()), strict=True)
+    )
     assert visible <= BOOK[0]
     assert blocks <= BOOK[1]
