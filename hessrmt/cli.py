@@ -113,7 +113,9 @@ def _parser() -> argparse.ArgumentParser:
         help="execute a chapter for every combination of values; again, to do what is missing",
     )
     _add_parameters(sweep, "VALUES", "a parameter and its values, as in -p phi 0.25,0.5")
-    sweep.add_argument("--jobs", metavar="N", type=_count, default=1, help="runs at a time")
+    where = sweep.add_mutually_exclusive_group()
+    where.add_argument("--jobs", metavar="N", type=_count, default=1, help="runs at a time")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="of Dask, as tcp://host:8786")
     sweep.add_argument("--force", action="store_true", help="redo what is there already")
     sweep.add_argument("--plot", metavar="NAME", help="draw a number of the index on it")
     sweep.set_defaults(run=_on_book, command=_sweep)
@@ -309,7 +311,7 @@ def _sweep(arguments: argparse.Namespace) -> None:
     from hessrmt.book import sweep
 
     grid = {name: text.split_values() for name, text in _given(arguments)}
-    options = {name: getattr(arguments, name) for name in ("jobs", "force", "plot")}
+    options = {name: getattr(arguments, name) for name in ("jobs", "force", "plot", "scheduler")}
     options |= _options(arguments)
     index, results = sweep(arguments.chapter, grid, **options)
     print(f"{len(results)} runs:", os.path.relpath(index))

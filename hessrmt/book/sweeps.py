@@ -25,7 +25,9 @@ from tqdm.auto import tqdm
 from hessrmt.book._results import read_record
 from hessrmt.book._sweep_index import check_plot, write_index
 from hessrmt.book.contents import BookError
+from hessrmt.book.parameters import one_line
 from hessrmt.book.reruns import Job, Result, plan_jobs, run_job, source_digest
+from hessrmt.optional import require
 from hessrmt.processes import Terminated, unguarded
 from hessrmt.validation import integer
 
@@ -43,6 +45,7 @@ def sweep(
     jobs: int = 1,
     force: bool = False,
     plot: str | None = None,
+    scheduler: str | None = None,
 ) -> tuple[Path, list[Result]]:
     """Rerun a chapter for every combination of the values given.
 
@@ -62,6 +65,9 @@ def sweep(
     plot : str, optional
         Name of a number that the chapter glues into its text, as the index has it: drawn against
         the first parameter that takes several values, and shown on the index.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers do the runs, instead of processes here. They
+        must see the book, the package and `out` under the same paths.
 
     Returns
     -------
@@ -88,7 +94,8 @@ def sweep(
     failures = []
     done = len(plan) - len(todo)
     with tqdm(total=len(plan), initial=done, unit="run", disable=not progress) as bar:
-        for failure in _attempts(todo, jobs, progress):
+        attempts = _attempts(todo, jobs, progress) if scheduler is None else _sent(todo, scheduler)
+        for failure in attempts:
             failures += [failure] if failure else []
             bar.update()
     _share_theme(plan)
@@ -129,6 +136,20 @@ def _attempts(todo: list[Job], jobs: int, progress: bool) -> Iterator[str | None
             raise
         except BrokenProcessPool:
             raise BookError("a process was killed; the same sweep again does the rest") from None
+
+
+def _sent(todo: list[Job], scheduler: str) -> Iterator[str | None]:
+    """Have Dask's workers carry out the jobs; yield, as each ends, how it failed."""
+    distributed = require("distributed", "dask", "campaign")
+    try:
+        client = distributed.Client(scheduler, timeout=30)
+    except (OSError, ValueError) as error:
+        raise BookError(f"no scheduler answers at {scheduler}: {one_line(error)}") from error
+    with client:
+        # Each job is another one, even if it is equal to one that failed before.
+        futures = [client.submit(_attempt, job, pure=False) for job in todo]
+        for future in distributed.as_completed(futures):
+            yield future.result()
 
 
 def _attempt(job: Job, progress: bool | dict[str, Any] = False) -> str | None:

@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+import distributed
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -482,6 +483,23 @@ def test_index_and_csv_have_every_glued_number_and_finding(book, monkeypatch):
     assert "<td>does not hold; off by 2" in page
     assert '<img src="small-slope.png" alt="small-slope against phi' in page
     assert index.with_name("small-slope.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_sweep_on_a_scheduler_gives_the_same(book):
+    with pytest.raises(BookError, match=r"^no scheduler answers at nonsense: "):
+        sweep("small", {"phi": [1]}, book=book, html=False, scheduler="nonsense")
+    grid = {"phi": [1, 2], "trouble": ["none"]}
+    _, here = sweep("small", grid, book=book, html=False, out="here")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as c:
+        address = c.scheduler_address
+        _, there = sweep("small", grid, book=book, html=False, out="there", scheduler=address)
+    for one, other in zip(here, there, strict=True):
+        cells = [[c.get("outputs") for c in code(r.notebook)] for r in (one, other)]
+        assert cells[0] == cells[1]
+        assert one.notebook.parent.name == other.notebook.parent.name
+    tables = [Path(place, "small", "numbers.csv").read_text() for place in ("here", "there")]
+    assert tables[0] == tables[1]
+    assert tables[0].startswith("phi,trouble")
 
 
 def test_whole_book_gives_chapters_the_parameters_that_they_have(book, quick):
