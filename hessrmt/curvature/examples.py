@@ -24,7 +24,7 @@ __all__ = ["NoiseProfile", "example_products", "noise_profile"]
 
 Real: TypeAlias = NDArray[np.float64]
 
-_TOGETHER = 250  # examples
+_TOGETHER = 1000  # examples
 
 
 def example_products(

@@ -296,7 +296,9 @@ class Curvature:
         parts = []
         with differentiable():
             for start in range(0, V.shape[1], _COLUMNS):
-                columns = torch.as_tensor(V[:, start : start + _COLUMNS], dtype=p.dtype)
+                # torch has no negative strides
+                part = np.ascontiguousarray(V[:, start : start + _COLUMNS])
+                columns = torch.as_tensor(part, dtype=p.dtype)
                 operator = operators[columns.shape[1] > 1]
                 parts.append((operator @ columns.to(p.device)).detach().cpu().numpy())
         product = np.concatenate(parts, axis=1)

@@ -31,7 +31,9 @@ RERUNS = {
         "seed": 5,
     },
     "random_matrix_primer": {"phi": 0.9, "sigma": 3.0, "n": 200, "seed": 5},
-    "batch_noise": {"hidden": 12, "epochs": 5, "batches": 4, "spectra": 4, "n": 100, "seed": 5},
+    "batch_noise": {"hidden": 12, "epochs": 5, "batches": 4, "n": 100, "seed": 5},
+    "damped_steps": {"side": 3, "epochs": 1, "batches": 10, "seed": 5},
+    "spacings": {"hidden": 12, "epochs": 5, "spectra": 4, "seed": 5},
     "beyond_freeness": {
         "phi": 0.9,
         "activation": "linear",

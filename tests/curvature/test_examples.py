@@ -88,3 +88,10 @@ def test_bad_arguments_are_named(case):
         noise_profile(model, "cross-entropy", x, y, np.eye(55), count=19)
     with pytest.raises(ValueError, match="loss must be one of mse"):
         example_products(model, "hinge", x, y, np.ones(55))
+
+
+def test_columns_may_be_in_any_order_in_memory(case):
+    model, x, y = case
+    H = Curvature(model, "cross-entropy", [(x, y)]).hessian
+    eye = np.eye(H.shape[0])
+    np.testing.assert_allclose(H @ eye[:, ::-1], (H @ eye)[:, ::-1], atol=1e-12)
