@@ -1,7 +1,7 @@
 r"""Spectra of H0 and of H given the examples and the first layer: matrix equations.
 
 With X and W1 fixed at any finite n, and W2 (for H also the residuals e) random, the average
-resolvent solves a closed equation for matrices, up to terms of order 1/n. For H0, with
+resolvent solves a closed equation for matrices, for H approximately. For H0, with
 :math:`A = f(W_1X)`, :math:`B_k = D_kX^TXD_k/m` and :math:`D_k` the diagonal matrix of slopes of
 unit k, summing over pairings of the entries of W2 that do not cross gives
 
@@ -22,9 +22,12 @@ in :math:`\begin{pmatrix} z - H_1 & J/\sqrt m \\ J^T/\sqrt m & 1 \end{pmatrix}`.
    S_{b,kk'} &= \tfrac{2\epsilon}m \operatorname{tr}(G_{a,kk'}F_{k'}F_k^T), \\
    S_y &= \tfrac{\sigma_2^2}n \textstyle\sum_k F_k^TG_{a,kk}F_k .
 
-Neither is in the paper. They are derived at a physicist's level of rigour (pairings that cross cost
-1/n) and checked against simulation; averaging the second over X and W1 is open, as is tanh, whose
-H1 has a third block.
+Neither is in the paper. They are derived at a physicist's level of rigour and checked against
+simulation. For H0 pairings that cross cost 1/n. For H those of the residuals with W2 do not, and
+are left out: the second equation is an approximation (a coefficient of
+moment 6 by .4 %);
+`hessrmt.hessians.FullHessianLaw`, averaged over everything, has them. tanh is open, as its H1 has
+a third block.
 """
 
 from __future__ import annotations

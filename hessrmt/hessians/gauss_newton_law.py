@@ -84,7 +84,7 @@ class GaussNewtonLaw:
 
     Derived by free probability, with three steps that are asymptotic and not proved here; see
     `hessrmt.hessians._gauss_newton_equations`. Simulated networks come nearer to it in proportion
-    to 1/n.
+    to 1/n if f has no second Hermite term, as tanh, and somewhat more slowly if it has, as ReLU.
 
     Examples
     --------

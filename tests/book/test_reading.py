@@ -20,7 +20,6 @@ CEILING = (110, 0, 1)
 BOOK = (1630, 17)  # visible lines and printed blocks of all chapters
 CEILINGS = {
     "audit": (9, 1, 0),
-    "beyond_freeness": (653, 133, 8),
 }
 
 
