@@ -63,6 +63,7 @@ _T_NODES = 20
 _BATCH = 48  # points side by side, whose arrays stay in cache
 _FINE = 1e-6  # height over |z| from which the iteration reaches the real axis itself
 _FINEST = 1e-11  # height that counts as none, where that fails: next to an edge
+_AT_EDGE = 4e-6  # height that stands where the iteration stalls: within 1e-6 of an edge
 _ROUGH = 1e-4  # tolerance on the way
 _TOLERANCE = 1e-9
 _STEPS = 60
@@ -171,7 +172,10 @@ class FullHessianEquations:
             barred[active[~good & (target == 0)]] = True
             stride[active] = np.where(good, stride[active] ** 1.3, stride[active] ** 0.4)
             stride[active] = np.clip(stride[active], 0.02, None)
-            _require(stride[active] < 0.995, here)
+            stalled = stride[active] >= 0.995
+            at_edge = stalled & (height[active] <= _AT_EDGE)
+            height[active[at_edge]] = 0.0
+            _require(~stalled | at_edge, here)
             active = active[height[active] > _FINEST]
         return unknowns
 

@@ -330,3 +330,12 @@ def test_where_there_is_no_law_every_method_says_so():
     ):
         with pytest.raises(RuntimeError, match=r"integrate to 0\.99\d+, not to 1"):
             method()
+
+
+def test_an_edge_at_which_the_iteration_stalls():
+    """Its lower edge is looked for at points where no small height converges."""
+    law = FullHessianLaw(0.25, 0.5)
+    assert law.cdf(0.0) == pytest.approx(law.index(), abs=1e-4)
+    low = law.support()[0][0]
+    assert law.pdf(low * (1 + 1e-5)) < 1e-4
+    assert law.pdf(low * (1 - 1e-3)) > 0.01
