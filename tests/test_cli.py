@@ -92,7 +92,7 @@ def test_options_and_output(calls, capsys):
     given = {"out": "there", "book": "here", "html": False, "progress": True}
     assert [options for _, options in calls] == [
         given,
-        {**given, "jobs": 3, "force": True},
+        {**given, "jobs": 3, "force": True, "plot": None, "scheduler": None},
         {"out": "out", "book": None, "html": True, "progress": sys.stderr.isatty()},
     ]
     assert capsys.readouterr().out.splitlines() == [

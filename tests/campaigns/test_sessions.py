@@ -35,7 +35,11 @@ def test_a_campaign_that_is_asked_to_end_tidies_up(sent, tmp_path):
     options = ["--phi", "1/2", "--n", "3", "--shard-size", "2", "--runs", "200", "--workers", "1"]
     command = [sys.executable, "-c", code, "campaign", "run", "--path", str(path), *options]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes) as running:
+
+    def heard():  # also if these tests run under nohup
+        signal.signal(sent, signal.SIG_DFL)
+
+    with subprocess.Popen(command, preexec_fn=heard, **pipes) as running:
         while running.poll() is None:
             with contextlib.suppress(FileNotFoundError, CampaignError):
                 if any(p.done for p in Campaign(path).status()):
