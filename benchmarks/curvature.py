@@ -20,7 +20,6 @@ Besides, how the time of a product with H grows with parameters and with example
 from table import TARGET, report  # isort: skip  (first: it sets the number of threads)
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -158,14 +157,18 @@ def measured(method, size, low, high):
     begin = time.process_time()
     found["density"] = np.asarray(spectrum(grid, WIDTH * (high - low)), dtype=np.float64).tolist()
     found["spectrum seconds"] = time.process_time() - begin
-    found["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
+    found["megabytes"] = memory("VmHWM") - before
     return found
 
 
-def memory():
-    """Megabytes that this process holds now."""
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+def memory(kind="VmRSS"):
+    """Megabytes that this process holds now, or with VmHWM has held at most.
+
+    (What getrusage calls the most is inherited from the process that starts this one.)
+    """
+    with open("/proc/self/status", encoding="ascii") as file:
+        (line,) = (line for line in file if line.startswith(kind))
+    return int(line.split()[1]) / 1024
 
 
 def truth(size):
