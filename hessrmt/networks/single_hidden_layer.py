@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hessrmt.validation import choice, generator, integer
+from hessrmt.validation import choice, generator, integer, shape
 
 __all__ = ["SingleHiddenLayer"]
 
@@ -141,8 +141,7 @@ class SingleHiddenLayer:
             For arguments outside their domains, another dtype than float64 and float32, or a
             device that is not there.
         """
-        sizes = batch if isinstance(batch, tuple | list) else (batch,)
-        shape = tuple(integer("batch", size, "[0, inf)") for size in sizes)
+        replicas = shape("batch", batch)
         if dtype not in _DTYPES:
             raise TypeError(f"dtype must be torch.float64 or torch.float32, got {dtype}")
         try:
@@ -150,7 +149,7 @@ class SingleHiddenLayer:
         except (AssertionError, NotImplementedError, RuntimeError, TypeError) as error:
             reason = str(error).partition("\n")[0]
             raise ValueError(f"device must be there, got {device!r}: {reason}") from None
-        theta = generator("rng", rng).standard_normal((*shape, self.parameters))
+        theta = generator("rng", rng).standard_normal((*replicas, self.parameters))
         split = self.n1 * self.n0
         theta[..., :split] /= np.sqrt(self.n0)
         theta[..., split:] /= np.sqrt(self.n1)

@@ -18,9 +18,6 @@ SILENT = {"hide-output", "hide-cell", "remove-output", "remove-cell"}
 # Lines of visible code, those of them that are too wide, and printed blocks.
 CEILING = (110, 0, 1)
 WHOLE = (300, 1)  # visible lines and printed blocks of all chapters
-CEILINGS = {
-    "audit": (9, 1, 0),
-}
 
 
 def measure(path):
@@ -42,15 +39,11 @@ def measure(path):
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_what_is_shown_stays_below_its_ceiling(name):
-    found, most = measure(CHAPTERS[name]), CEILINGS.get(name, CEILING)
-    named = zip(("visible lines", "wide lines", "printed blocks"), found, most, strict=True)
+    found = measure(CHAPTERS[name])
+    named = zip(("visible lines", "wide lines", "printed blocks"), found, CEILING, strict=True)
     assert not [
         f"{what}: {count}, at most {limit}" for what, count, limit in named if count > limit
     ]
-
-
-def test_no_ceiling_outlives_its_need():
-    assert not [name for name, most in CEILINGS.items() if name not in CHAPTERS or most == CEILING]
 
 
 def test_the_whole_book_stays_below_its_ceiling():
