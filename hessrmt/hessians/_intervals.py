@@ -1,4 +1,4 @@
-"""Masses on an interval from its density, with nodes dense where a spectral density is rough."""
+"""Intervals of positive density, and masses on them, with nodes where a density is rough."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.fft import dct
 from scipy.interpolate import PchipInterpolator
 
-__all__ = ["SupportInterval"]
+__all__ = ["SupportInterval", "edges_on"]
 
 Real: TypeAlias = NDArray[np.float64]
 
@@ -20,6 +20,42 @@ _COSINES = np.cos((np.arange(_PANEL) + 0.5) * np.pi / _PANEL)  # from right to l
 _MEANS = np.array([0.0 if k % 2 else 1 / (1 - k * k) for k in range(_PANEL)])  # of T_k
 _ROUGH = 1e-5
 _LEAST = 1e-4  # width of a panel that is halved no more
+_SECTIONS, _ROUNDS = 8, 7  # an edge is enclosed to 1e-7 of the cell of its grid
+
+
+def edges_on(
+    grid: Real, positive: NDArray[np.bool_], is_positive: Callable[[Real], NDArray[np.bool_]]
+) -> list[float]:
+    """Where the density begins or ends, ascending; just outside of where it is positive.
+
+    Parameters
+    ----------
+    grid : (k,) ndarray
+        Ascending.
+    positive : (k,) ndarray of bool
+        Whether there is density at its points; edges lie between those that differ.
+    is_positive : callable
+        The same for any points, many at once.
+
+    Examples
+    --------
+    >>> grid = np.array([0.0, 0.9, 2.0, 4.0])
+    >>> inside = lambda x: np.abs(x - 1.5) < 1
+    >>> [round(edge, 5) for edge in edges_on(grid, inside(grid), inside)]
+    [0.5, 2.5]
+    """
+    change = np.flatnonzero(positive[1:] != positive[:-1])
+    silent = np.where(positive[change], grid[change + 1], grid[change])
+    dense = np.where(positive[change], grid[change], grid[change + 1])
+    fraction = np.arange(1, _SECTIONS) / _SECTIONS
+    for _ in range(_ROUNDS):
+        points = silent + fraction[:, None] * (dense - silent)  # (section, edge)
+        inside = is_positive(points.ravel()).reshape(points.shape)
+        first = np.where(inside.any(axis=0), inside.argmax(axis=0), _SECTIONS - 1)
+        ladder = np.vstack([silent, points, dense])
+        silent = np.take_along_axis(ladder, first[None], axis=0)[0]
+        dense = np.take_along_axis(ladder, first[None] + 1, axis=0)[0]
+    return [float(edge) for edge in silent]
 
 
 class SupportInterval(NamedTuple):

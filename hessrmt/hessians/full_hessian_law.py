@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hessrmt.hessians._activations import gaussian_averages
 from hessrmt.hessians._full_hessian_equations import FullHessianEquations
-from hessrmt.hessians._intervals import SupportInterval
+from hessrmt.hessians._intervals import SupportInterval, edges_on
 from hessrmt.hessians.gauss_newton_law import GaussNewtonLaw
 from hessrmt.validation import choice, complex_array, integer, real, real_array
 
@@ -28,7 +28,6 @@ Complex: TypeAlias = NDArray[np.complex128]
 _INDEX_NODES = 28
 _GRID = np.geomspace(1e-4, 100.0, 80)  # where the support is looked for, over the scale
 _SILENT = 1e-5  # density times scale that counts as none
-_SECTIONS, _ROUNDS = 8, 7  # an edge is enclosed to 1e-7 of itself
 _CDF_NODES = 160
 _ANALYTIC = 1.3  # ratios up to which no law was found to lack mass
 _MASS_ERROR = 1e-3
@@ -299,18 +298,7 @@ class FullHessianLaw:
         positive = self._is_positive(grid)
         if positive[0] or positive[-1]:
             raise RuntimeError(f"the law of H has no edge within {grid[-1]:.6g} of 0")
-        change = np.flatnonzero(positive[1:] != positive[:-1])
-        silent = np.where(positive[change], grid[change + 1], grid[change])
-        dense = np.where(positive[change], grid[change], grid[change + 1])
-        fraction = np.arange(1, _SECTIONS) / _SECTIONS
-        for _ in range(_ROUNDS):
-            points = silent + fraction[:, None] * (dense - silent)  # (section, edge)
-            inside = self._is_positive(points.ravel()).reshape(points.shape)
-            first = np.where(inside.any(axis=0), inside.argmax(axis=0), _SECTIONS - 1)
-            ladder = np.vstack([silent, points, dense])
-            silent = np.take_along_axis(ladder, first[None], axis=0)[0]
-            dense = np.take_along_axis(ladder, first[None] + 1, axis=0)[0]
-        edges = [float(edge) for edge in silent]
+        edges = edges_on(grid, positive, self._is_positive)
         return tuple(zip(edges[::2], edges[1::2], strict=True))
 
     def _is_positive(self, x: Real) -> NDArray[np.bool_]:

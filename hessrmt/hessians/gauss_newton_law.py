@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hessrmt.hessians._activations import gaussian_averages
 from hessrmt.hessians._gauss_newton_equations import GaussNewtonEquations
-from hessrmt.hessians._intervals import SupportInterval
+from hessrmt.hessians._intervals import SupportInterval, edges_on
 from hessrmt.laws import Piece, quantiles
 from hessrmt.validation import complex_array, generator, integer, real, real_array, shape
 
@@ -28,7 +28,6 @@ Complex = NDArray[np.complex128]
 _GRID = np.geomspace(1e-6, 300.0, 140)  # where the support is looked for, over the mean
 _DEEPER = np.geomspace(1e-11, 9e-7, 80)  # if there is density at the lowest, or mass is lacking
 _SILENT = 1e-5  # density times mean that counts as none; at an edge it is reached within 1e-9
-_SECTIONS, _ROUNDS = 8, 7  # an edge is enclosed to 1e-7 of itself
 _CDF_NODES, _MOST_NODES = 192, 1536
 _LACKING = 1e-4  # of the mass: then it is looked for further down
 _MASS_ERROR = 1e-3
@@ -343,18 +342,7 @@ class GaussNewtonLaw:
         """Ends of the stretches where there is density, between the points of a grid."""
         if positive[-1]:
             raise RuntimeError(f"the law of H0 has no upper edge below {grid[-1]:.6g}")
-        change = np.flatnonzero(positive[1:] != positive[:-1])
-        silent = np.where(positive[change], grid[change + 1], grid[change])
-        dense = np.where(positive[change], grid[change], grid[change + 1])
-        fraction = np.arange(1, _SECTIONS) / _SECTIONS
-        for _ in range(_ROUNDS):
-            points = silent + fraction[:, None] * (dense - silent)  # (section, edge)
-            inside = self._is_positive(points.ravel()).reshape(points.shape)
-            first = np.where(inside.any(axis=0), inside.argmax(axis=0), _SECTIONS - 1)
-            ladder = np.vstack([silent, points, dense])
-            silent = np.take_along_axis(ladder, first[None], axis=0)[0]
-            dense = np.take_along_axis(ladder, first[None] + 1, axis=0)[0]
-        edges = [float(edge) for edge in silent]
+        edges = edges_on(grid, positive, self._is_positive)
         if positive[0]:
             edges.insert(0, 0.0)
         return tuple(zip(edges[::2], edges[1::2], strict=True))
