@@ -94,8 +94,7 @@ class Run:
             self.error = f"{type(error).__name__}: {error}"
         self.seconds = time.perf_counter() - start
         if self.error:
-            done = sum(cell.execution_count is not None for cell in cells[: len(begun)])
-            where = f"in code cell {max(done, 1)}" if begun else "to start"
+            where = f"in code cell {len(begun)}" if begun else "to start"
             self.error = f"{self.name} failed {where}: {self.error.strip().splitlines()[0]}"
         # The kernel reports its version, which would differ from machine to machine.
         self.notebook.metadata["language_info"] = {"name": "python"}
