@@ -204,11 +204,13 @@ class AuditTable:
         asks = row.paper == GROUPS["questions"][0]
         where = f" Treated in {row.where}." if row.where else ""
         lines = [f"*{'Question' if asks else 'Claim'}:* {row.says}{where}", ""]
-        if not asks:
-            said = f"“{row.quote}”, " if row.quote else ""
-            said += f"`{row.formula}`, " if row.formula else ""
-            place = row.section if not row.section[0].isdigit() else f"section {row.section}"
-            lines += [f"*The paper:* {said}{row.paper}, {place}.", ""]
+        said = f"`{row.quote}`" if row.formula else f"“{row.quote}”"
+        place = row.section if not row.section[0].isdigit() else f"section {row.section}"
+        if asks:
+            lines += [f"*Prompted by:* {said}, {place}.", ""]
+        else:
+            source = "The paper prints" if row.formula else "The paper"
+            lines += [f"*{source}:* {said}, {row.paper}, {place}.", ""]
         lines += [f"- {_evidence(finding)}" for finding in row.findings]
         if row.claim in self._book:
             lines += [f"- the book: {_evidence(f)}" for f in self._book[row.claim].findings]

@@ -156,9 +156,9 @@ class AuditRow:
     verdict : str
         See `verdict`.
     quote : str
-        The paper's own words.
-    formula : str
-        What it prints instead, where no words are quoted: a formula, numbers, a label.
+        What the paper itself says; with a question of this book, what makes one ask.
+    formula : bool
+        Whether that is a formula, numbers or a label that it prints, and not its words.
     error : str
         What is wrong with the claim, if something is.
     remark : str
@@ -173,7 +173,7 @@ class AuditRow:
     findings: tuple[Finding, ...]
     verdict: str
     quote: str = ""
-    formula: str = ""
+    formula: bool = False
     error: str = ""
     remark: str = ""
 

@@ -63,12 +63,12 @@ def test_a_row_says_everything_of_its_claim():
         assert text.count(part) == 1, part
     assert "<script" not in text
     assert "hidden" not in text
-    printed = html([row("eq 2", "reproduced", formula="L = 2|ε|")])
-    assert "<em>The paper:</em> <code>L = 2|ε|</code>, Pennington" in printed
-    asked = html([row("why", "no", group="questions", remark="No.")])
+    printed = html([row("eq 2", "reproduced", quote="L = 2|ε|", formula=True)])
+    assert "<em>The paper prints:</em> <code>L = 2|ε|</code>, Pennington" in printed
+    asked = html([row("why", "no", group="questions", quote="it is so", remark="No.")])
     assert "<em>Question:</em> It is so." in asked
     assert "<em>Answer:</em> No." in asked
-    assert "The paper:" not in asked
+    assert "<em>Prompted by:</em> “it is so”, section 4." in asked
 
 
 def test_the_tables_of_html_are_closed_and_their_markup_is_read(rows):
