@@ -93,7 +93,7 @@ function setUpAudit(table) {
     for (const claim of claims) {
       claim.hidden = menus.some((menu) => menu.value && claim.dataset[menu.dataset.key] !== menu.value);
     }
-    count.textContent = `${claims.filter((claim) => !claim.hidden).length} of ${claims.length} claims`;
+    count.textContent = `${claims.filter((claim) => !claim.hidden).length} of ${claims.length} rows`;
   }
   table.before(bar);
   filter();

@@ -22,6 +22,7 @@ __all__ = ["AuditSummary", "AuditTable", "AuditTiles"]
 
 _WRONG = ("corrected", "refuted")
 _ANSWERS = ("yes", "no")
+_OWN = GROUPS["questions"][0]  # who asks what no paper claims
 
 
 class AuditTiles:
@@ -114,13 +115,13 @@ class AuditSummary:
         self._rows, self._page, self._in_words = list(rows), page, in_words
 
     def __repr__(self) -> str:
-        claims = [row.verdict for row in self._rows if row.verdict not in _ANSWERS]
+        questions = [row for row in self._rows if row.paper == _OWN]
+        claims = [row.verdict for row in self._rows if row.paper != _OWN]
         counts = Counter(claims)
         shown = [v for v in VERDICT_LOOKS if v in _WRONG or counts[v]]
-        shown = [v for v in shown if v not in _ANSWERS]
         parts = [f"{_are(counts[v])} {v}" for v in shown]
         text = f"Of {len(claims)} claims of the papers {_list(parts)}."
-        answers = Counter(row.verdict for row in self._rows if row.verdict in _ANSWERS)
+        answers = Counter(row.verdict for row in questions if row.verdict in _ANSWERS)
         if answers:
             said = _list([f"{count} with {answer}" for answer, count in answers.items()])
             text += f" {answers.total()} questions of this book's own are answered, {said}."
@@ -201,7 +202,7 @@ class AuditTable:
         ]
 
     def _content(self, row: AuditRow) -> list[str]:
-        asks = row.paper == GROUPS["questions"][0]
+        asks = row.paper == _OWN
         where = f" Treated in {row.where}." if row.where else ""
         lines = [f"*{'Question' if asks else 'Claim'}:* {row.says}{where}", ""]
         said = f"`{row.quote}`" if row.formula else f"“{row.quote}”"

@@ -32,7 +32,7 @@ GROUPS = {
 _QUESTIONS = "questions"  # the group that is nobody's claim
 _KEY = "hessrmt-findings"  # of an output's metadata, where they are kept
 _WORDS = {True: "holds", False: "does not hold", None: "undecided"}
-_ANSWERS = {"reproduced": "yes", "corrected": "no", "refuted": "no"}
+_ANSWERS = {"reproduced": "yes", "approximate": "yes", "corrected": "no", "refuted": "no"}
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def verdict(findings: Iterable[Finding], *, question: bool = False) -> str:
           range;
         - ``"reproduced"`` if it holds to its letter in every respect that was examined.
 
-        To a question, ``"yes"`` for reproduced and ``"no"`` for corrected or refuted.
+        To a question, ``"yes"`` for reproduced or approximate, ``"no"`` for corrected or refuted.
 
     Examples
     --------

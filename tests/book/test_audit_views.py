@@ -95,6 +95,7 @@ def test_reruns_stand_beside_the_book():
 def test_counts_in_words():
     rows = [row("one", "reproduced"), row("two", "corrected"), row("three", "corrected")]
     rows += [row("four", "no", group="questions"), row("five", "yes", group="questions")]
+    rows.append(row("six", "open", group="questions"))  # neither a claim nor answered
     assert repr(AuditSummary(rows)) == (
         "Of 3 claims of the papers 2 are corrected, none is refuted and 1 is reproduced."
         " 2 questions of this book's own are answered, 1 with no and 1 with yes."

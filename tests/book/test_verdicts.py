@@ -58,7 +58,8 @@ def of(*printed, corrected=()):
 def test_verdict(findings, expected):
     assert verdict(findings) == expected
     assert verdict(reversed(findings)) == expected
-    answers = {"reproduced": "yes", "corrected": "no", "refuted": "no"}
+    yes, no = ("reproduced", "approximate"), ("corrected", "refuted")
+    answers = dict.fromkeys(yes, "yes") | dict.fromkeys(no, "no")
     assert verdict(findings, question=True) == answers.get(expected, expected)
 
 
