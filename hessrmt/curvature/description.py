@@ -65,7 +65,9 @@ def check_assumptions(survey: Survey) -> list[Assumption]:
     index, error = map(float, survey.spectra["hessian"].index(cutoff))
     free, spread = map(float, survey.prediction(np.nextafter(-cutoff, -np.inf)))
     error = float(np.hypot(error, np.nan_to_num(spread)))
-    near = abs(index - free) <= max(_SIGMAS * error, _SLIGHT * free)
+    # beyond the norm there is nothing to compare
+    told = cutoff < survey.norm("hessian")
+    near = abs(index - free) <= max(_SIGMAS * error, _SLIGHT * free) if told else None
     order = survey.violation
     return [
         _ratio("H₀ has a Marchenko–Pastur law: κ₁κ₃/κ₂²", h0, _cumulant_ratio, 3, 1.0),
@@ -149,7 +151,9 @@ def describe_survey(survey: Survey, outputs: int) -> str:
         )
     cutoff = survey.resolved_cutoff() / survey.norm("hessian")
     beyond = f"Beyond {cutoff:.2g} of the largest"
-    if index.value == 0 and index.expected < 0.0005:
+    if index.holds is None:
+        text.append("Too few products to tell how many eigenvalues of H are negative.")
+    elif index.value == 0 and index.expected < 0.0005:
         text.append(
             f"{beyond}, no eigenvalue of H is negative, and none should be if H₀ and H₁ are free."
         )

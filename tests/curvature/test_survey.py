@@ -116,6 +116,13 @@ def test_what_errors_leave_open_is_open(own):
     shape0 = check_assumptions(replace(own, spectra=own.spectra | {"h0": few}))[0]
     assert shape0.holds is None
     assert shape0.error > 0.1
+    h = own.spectra["hessian"]
+    runs = tuple((alpha[:3], beta[:3]) for alpha, beta in h.runs)
+    few = replace(h, exact=h.exact[:0], runs=runs)
+    coarse = replace(own, spectra=own.spectra | {"hessian": few})
+    assert coarse.resolved_cutoff() == coarse.norm("hessian")
+    assert check_assumptions(coarse)[3].holds is None
+    assert "Too few products to tell how many eigenvalues" in describe_survey(coarse, 16)
 
 
 @pytest.mark.parametrize(
