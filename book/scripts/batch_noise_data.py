@@ -2,8 +2,8 @@
 
     python book/scripts/batch_noise_data.py TABLE ...
 
-Tables are shifts, spectra, goe, steps and whole; all of them take about half an hour. How rows are
-added: `tables`.
+Tables are shifts, spectra, goe, resolvent, steps and whole; all of them take about half an
+hour. How rows are added: `tables`.
 """
 
 from collections.abc import Iterator
@@ -19,12 +19,16 @@ from tables import Table
 
 from hessrmt import (
     Curvature,
+    MarchenkoPastur,
+    Semicircle,
     SingleHiddenLayer,
     extreme_eigenpairs,
     load_images,
     ratio_statistics,
+    subordination,
     train,
     unfold,
+    wigner,
 )
 from hessrmt.curvature import (
     DenseLayers,
@@ -41,6 +45,7 @@ TRACKED, OUTLIERS, SIZES = (1, 2, 3), 9, (10, 32, 100, 320, 1000)
 STAGES = ("initial", "trained")
 BINS = np.linspace(0, 3, 31)
 GOE_RUNS, GOE_SIZE = 49, 450
+RESOLVENT_DRAWS = {50: 400, 100: 400, 200: 400, 400: 400, 800: 200, 1600: 40}
 PROBLEMS, CURVATURES = ("photographs", "digits"), ("gauss-newton", "kronecker")
 DAMPINGS, STEP_SIZES = np.geomspace(1e-3, 30, 37), (4, 16, 64, 256)
 WHOLE, WHOLE_SIZE = (25, 23, 22, 21, 19), 64
@@ -112,6 +117,30 @@ def goe(run: int) -> Iterator[str]:
     diagonal = rng.normal(0, np.sqrt(2), (BATCHES, GOE_SIZE))
     found = [eigvalsh_tridiagonal(d, e) for d, e in zip(diagonal, chi, strict=True)]
     yield f"{ks_distance(local_statistics(np.array(found))[1], wigner_surmise_cdf):.4f}"
+
+
+def resolvent(size: int) -> Iterator[str]:
+    """Mean squares of the resolvent's errors, for A + Wigner at a local and at a global distance.
+
+    All of it follows from the eigenvalues and the squares of the eigenvectors' entries: of
+    G = V diag(1/(z - e)) V^T the diagonal, and the sum of squares of all elements.
+    """
+    rng, bulk = np.random.default_rng([SEED, 4, size]), MarchenkoPastur(0.5)
+    A = bulk.ppf((np.arange(size) + 0.5) / size)
+    points = 1 + 1j * np.array([size**-0.5, 1.0])
+    limits = [1 / (subordination(z, Semicircle(), 1.0, bulk=bulk) - A) for z in points]
+    found = []
+    for _ in range(RESOLVENT_DRAWS[size]):
+        e, V = np.linalg.eigh(np.diag(A) + wigner(size, rng=rng))
+        row = []
+        for z, limit in zip(points, limits, strict=True):
+            own = (V**2) @ (1 / (z - e)) - limit
+            outside = np.sum(np.abs(z - e) ** -2.0) - np.sum(np.abs(own + limit) ** 2)
+            row += [np.mean(np.abs(own) ** 2), outside / (size**2 - size), np.abs(own.mean()) ** 2]
+        found.append(row)
+    mean = np.mean(found, axis=0)
+    error = np.std(found, axis=0, ddof=1) / np.sqrt(len(found))
+    yield f"{len(found)}," + ",".join(f"{v:.4g}" for v in np.ravel(np.transpose([mean, error])))
 
 
 class HalfSquares(torch.nn.Module):
@@ -194,6 +223,23 @@ TABLES = {
         1,
         lambda: [(run,) for run in range(GOE_RUNS)],
         goe,
+        SEED,
+    ),
+    "resolvent": Table(
+        "errors of the resolvent of A + Wigner (variance 1/n, A diagonal with the quantiles of "
+        "Marchenko-Pastur, ratio 1/2) against its limit at 1 + i eta, eta = n^-1/2 (local) and 1 "
+        "(global): mean squares of diagonal elements, of others and of the normalised trace, each "
+        "with its standard error",
+        "n,draws,"
+        + ",".join(
+            f"{where}_{part}{error}"
+            for where in ("local", "global")
+            for part in ("diagonal", "other", "trace")
+            for error in ("", "_error")
+        ),
+        1,
+        lambda: [(size,) for size in RESOLVENT_DRAWS],
+        resolvent,
         SEED,
     ),
     "steps": Table(

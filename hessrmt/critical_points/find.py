@@ -195,6 +195,7 @@ def search_shard(
     radius: float | None = None,
     zero_tolerance: float = 1e-6,
     device: str = "cpu",
+    activation: str = "tanh",
 ) -> dict[str, NDArray[Any]]:
     r"""One shard of the paper's experiment: random data, descent to a random level, search.
 
@@ -209,7 +210,7 @@ def search_shard(
     phi : float
         :math:`\phi = 2n/m`, such that m is an integer.
     n : int
-        Width of all layers (tanh units).
+        Width of all layers.
     runs : int
         Number of runs.
     seed, shard : int
@@ -225,6 +226,9 @@ def search_shard(
         longer steps leave their neighbourhood, and 2 for the others.
     device : str
         ``"cpu"`` or one of torch's.
+    activation : str
+        ``"tanh"``, as in the paper, or ``"linear"``: the critical points of linear networks are
+        known (Baldi & Hornik 1989).
 
     Returns
     -------
@@ -244,7 +248,8 @@ def search_shard(
     ((4,), (4, 5))
     """
     choice("search", search, "projected | full | near-linear")
-    net, x, y, theta, share = draw_runs(phi, n, runs, seed, shard, device)
+    choice("activation", activation, "tanh | linear")
+    net, x, y, theta, share = draw_runs(phi, n, runs, seed, shard, device, activation)
     near_linear = search == "near-linear"
     if near_linear:
         theta[:, : net.n1 * net.n0] *= NEAR_LINEAR

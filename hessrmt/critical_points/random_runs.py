@@ -22,7 +22,7 @@ __all__ = ["RandomRuns", "draw_runs", "number_of_examples"]
 class RandomRuns(NamedTuple):
     """Problems and starting points, one a run."""
 
-    net: SingleHiddenLayer  # square, tanh
+    net: SingleHiddenLayer  # square
     x: Tensor  # (runs, n, m)
     y: Tensor  # (runs, n, m)
     theta: Tensor  # (runs, parameters), weights N(0, 1/n)
@@ -52,7 +52,13 @@ def number_of_examples(phi: float, n: int) -> int:
 
 
 def draw_runs(
-    phi: float, n: int, runs: int, seed: int, shard: int, device: str = "cpu"
+    phi: float,
+    n: int,
+    runs: int,
+    seed: int,
+    shard: int,
+    device: str = "cpu",
+    activation: str = "tanh",
 ) -> RandomRuns:
     """Draw the runs of one shard.
 
@@ -64,6 +70,8 @@ def draw_runs(
         How many runs, and which random numbers.
     device
         One of torch's; the draw is the same on all.
+    activation
+        ``"tanh"``, as in the paper, ``"relu"`` or ``"linear"``; the draw is the same for all.
 
     Raises
     ------
@@ -73,7 +81,7 @@ def draw_runs(
     m = number_of_examples(phi, n)
     runs = integer("runs", runs, "[1, inf)")
     seed, shard = integer("seed", seed, "[0, inf)"), integer("shard", shard, "[0, inf)")
-    net = SingleHiddenLayer(n, "tanh")
+    net = SingleHiddenLayer(n, activation)
     drawn = []
     for run in range(runs):
         rng = np.random.default_rng([seed, shard, n, m, run])

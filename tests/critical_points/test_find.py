@@ -1,5 +1,7 @@
 """Searches and their classification, on problems whose critical points are known."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -156,6 +158,21 @@ def test_a_shard_follows_from_its_numbers_alone():
     )
 
 
+@pytest.mark.parametrize("search", ["full", "projected"])
+def test_linear_networks_end_at_the_critical_points_that_are_known(search):
+    """Baldi & Hornik: the least-squares fit, projected on some of its singular directions."""
+    net, x, y, *_ = draw_runs(0.5, 3, 8, seed=1, shard=0, activation="linear")
+    found = search_shard(0.5, 3, 8, seed=1, shard=0, search=search, activation="linear")
+    assert net.activation == "linear"
+    assert (found["kind"] == "certified").all()
+    for energy, X, Y in zip(found["energy"], x.numpy(), y.numpy(), strict=True):
+        squares = np.linalg.svd(Y @ np.linalg.pinv(X) @ X, compute_uv=False)[:3] ** 2
+        kept = np.array(list(itertools.product((0, 1), repeat=3))) @ squares
+        known = (np.sum(Y**2) - kept) / (2 * Y.size)
+        assert np.abs(known - energy).min() < 1e-12
+    assert (found["index"] > 0).any() == (search == "full")
+
+
 def test_a_start_without_optimal_output_weights_is_reported_not_lost():
     net, x, y, theta, _ = draw_runs(0.5, 3, 2, seed=0, shard=0)
     theta[0] = 0
@@ -180,6 +197,7 @@ def test_a_start_without_optimal_output_weights_is_reported_not_lost():
         ({"radius": np.nan}, ValueError, "radius must be in"),
         ({"max_steps": -1}, ValueError, "max_steps must be in"),
         ({"rate": 0.0}, ValueError, "rate must be in"),
+        ({"activation": "relu"}, ValueError, "activation must be one of tanh . linear, got 'relu'"),
     ],
 )
 def test_bad_arguments(change, error, message):
