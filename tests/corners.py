@@ -17,9 +17,9 @@ from hessrmt.book import BookError, Chapter, Parameter, chapters, find_chapter, 
 
 OUT = Path("out") / "corners"
 # Data that may have to be downloaded, stored results that would be overwritten or made for an hour;
-# and what other parameters decide about: φ is 2n/m for whole n and m.
+# and what others decide about: φ is 2n/m for whole n and m, and stored searches have one width.
 KEPT = {"dataset", "results", "source"}
-ALSO_KEPT = {"critical_points": {"phi"}}
+ALSO_KEPT = {"critical_points": {"phi", "n"}}
 INTERVAL = re.compile(r"(?P<left>[\[(])(?P<low>[^,]+), (?P<high>[^\])]+)(?P<right>[\])])")
 
 
