@@ -93,10 +93,12 @@ class FullHessianEquations:
         2n/m, in (0, 2].
     activation : str
         ``"relu"``, ``"tanh"`` or ``"linear"``.
+    crossing : bool
+        Whether the first crossing of E with A is put in; if not, X1 to X3 are 0.
     """
 
-    def __init__(self, phi: float, activation: str) -> None:
-        self.ratio = phi / 2
+    def __init__(self, phi: float, activation: str, crossing: bool = True) -> None:
+        self.ratio, self.crossing = phi / 2, crossing
         averages = gaussian_averages(activation, 1.0)
         self._slopes, self._weights = averages.slopes, averages.weights
         self._bends = np.zeros_like(self._slopes)
@@ -282,6 +284,9 @@ class FullHessianEquations:
     def _crossings(self, epsilon: float, p: _Blocks) -> tuple[Numbers, Numbers, Numbers]:
         """X3, X2 and X1 on the coarse rule, each (z, all its entries)."""
         c, w, size, n = self.ratio, self._weight, len(p.G3), _NODES
+        if not self.crossing:
+            none = np.zeros((size, n * self._t.size), p.G3.dtype)
+            return np.zeros((size, n * n), p.G3.dtype), none, none
         G1, G2 = self._restrict @ p.G1, self._restrict @ p.G2
         G3 = self._restrict @ p.G3 @ self._restrict.T
         a = (G2 * (self._t_weight * self._sigma**2)) @ G2.mT * w  # (lambda, mu), times w(mu)

@@ -9,14 +9,14 @@ widths n, random weights, Gaussian data and independent residuals. The vocabular
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessrmt.hessians._activations import gaussian_averages
+from hessrmt.hessians._density_shape import DensityShape
 from hessrmt.hessians._full_hessian_equations import FullHessianEquations
-from hessrmt.hessians._intervals import SupportInterval, edges_on
 from hessrmt.hessians.gauss_newton_law import GaussNewtonLaw
 from hessrmt.validation import choice, complex_array, integer, real, real_array
 
@@ -26,12 +26,17 @@ Real: TypeAlias = NDArray[np.float64]
 Complex: TypeAlias = NDArray[np.complex128]
 
 _INDEX_NODES = 28
-_GRID = np.geomspace(1e-4, 100.0, 80)  # where the support is looked for, over the scale
-_SILENT = 1e-5  # density times scale that counts as none
-_CDF_NODES = 160
-_ANALYTIC = 1.3  # ratios up to which no law was found to lack mass
+# Ratios between which no law was found to lack mass.
+_ANALYTIC = {"relu": (0.0, 1.3), "tanh": (0.0, 0.3), "linear": (0.12, 1.3)}
 _MASS_ERROR = 1e-3
 _CLOSEST = 1e-5  # distance to an atom, over the scale, from which the density is taken
+
+
+class _Solved(NamedTuple):
+    """Equations, and what their density looks like."""
+
+    equations: FullHessianEquations
+    shape: DensityShape
 
 
 class FullHessianLaw:
@@ -67,9 +72,14 @@ class FullHessianLaw:
     Derived at a physicist's level of rigour; in no paper, and not exact. Moments agree with exact
     ones, counted by Wick pairings, up to order 7 where they were computed; further crossings of
     residuals and activations, which are left out, are expected from order 8 on. At epsilon = 0 it
-    is the law of H0. For phi above 1.3 there are energies at which the equations have no solution
-    that is analytic in the half-plane: the density then lacks up to 1 % of its mass, and every
-    method says so; above 1.3 the first call takes the seconds that it takes to know.
+    is the law of H0.
+
+    With one crossing put in and others left out, the equations need not have a solution that is
+    analytic in the half-plane: at some energies, for phi above 1.3 (tanh: above 0.3, linear: also
+    below 0.12), its density lacks up to 1 % of its mass. Where more than 1e-3 is lacking the
+    equations are solved without the crossing; they then have mass 1, and exact moments up to
+    order 5. `crossing` says which it is; at these phi the first call takes the seconds that it
+    takes to know.
 
     For ReLU H has n more eigenvalues of order n, which are not part of the law. If phi > 1 a unit
     is active on fewer examples than there are inputs: an atom at 0, of mass (1 - 1/phi)/2. The
@@ -94,7 +104,6 @@ class FullHessianLaw:
         self.epsilon = real("epsilon", epsilon, "[0, 100]")
         self.activation = choice("activation", activation, "relu | tanh | linear")
         self._averages = gaussian_averages(self.activation, 1.0)
-        self._equations = FullHessianEquations(self.phi, self.activation)
 
     def __repr__(self) -> str:
         return (
@@ -118,7 +127,8 @@ class FullHessianLaw:
 
     def var(self) -> float:
         """Variance, exact: that of H0 and the second moment of H1."""
-        curvature = self._averages.slope_moment(2) + self._equations.mean_square_bend / 2
+        bend = FullHessianEquations(self.phi, self.activation).mean_square_bend
+        curvature = self._averages.slope_moment(2) + bend / 2
         return GaussNewtonLaw(self.phi, self.activation).var() + self.epsilon * self.phi * curvature
 
     def std(self) -> float:
@@ -164,7 +174,6 @@ class FullHessianLaw:
         array = complex_array(
             "z", z, domain, lambda z: np.isfinite(z) & ((z != 0) | (not singular))
         )
-        self._check_mass()
         upper = np.where(array.imag < 0, array.conj(), array).ravel()
         G = self._equations.solve(upper, self.epsilon).reshape(array.shape)
         return np.asarray(np.where(array.imag < 0, G.conj(), G))[()]
@@ -190,9 +199,8 @@ class FullHessianLaw:
             If a point does not converge, or there is no such law, see the notes.
         """
         x = real_array("x", x, "[-inf, inf]")
-        self._check_mass()
         density = np.zeros(x.shape)
-        density[np.isfinite(x)] = self._density(x[np.isfinite(x)])
+        density[np.isfinite(x)] = self._density(x[np.isfinite(x)], self._equations)
         if self._singular and not self.atoms():
             density = np.where(x == 0, np.inf, density)
         return np.asarray(density)[()]
@@ -220,9 +228,9 @@ class FullHessianLaw:
             If a point of the density does not converge, or the total is not 1 within 1e-3.
         """
         x = real_array("x", x, "[-inf, inf]")
-        found = self._found_mass
-        mass = sum((part.mass_below(x) for part in self._intervals), start=np.zeros(x.shape))
-        mass = mass * ((1 - self._atom_mass) / found) + self._atom_mass * (x >= 0)
+        shape = self._with_mass(self._chosen)
+        mass = sum((part.mass_below(x) for part in shape.intervals), start=np.zeros(x.shape))
+        mass = mass * ((1 - self._atom_mass) / shape.total) + self._atom_mass * (x >= 0)
         return np.asarray(np.clip(mass, 0.0, 1.0))[()]
 
     def sf(self, x: ArrayLike) -> Real:
@@ -235,9 +243,8 @@ class FullHessianLaw:
         .. math:: \alpha = \frac12 + \frac1\pi\int_0^\infty \operatorname{Re}G(iy)\,dy,
 
         less half of the atom at 0, by Gauss-Legendre quadrature on 28 nodes: within 1e-5, and 1e-3
-        for phi >= 1. Raises `RuntimeError` as `cdf` does.
+        for phi >= 1.
         """
-        self._check_mass()
         x, weight = np.polynomial.legendre.leggauss(_INDEX_NODES)
         r = (1 + x) / (1 - x)  # from 0 to inf
         y = 0.25 * self._scale * r**2
@@ -253,23 +260,45 @@ class FullHessianLaw:
         square, to 1e-2. A gap inside the support is found if its ends are a fifth apart. What is
         below 1e-4 of the scale is not told from 0.
         """
-        return self._support
+        return self._chosen.shape.support
 
-    # -- mass and edges ----------------------------------------------------------------------------
+    # -- which equations ---------------------------------------------------------------------------
+
+    @property
+    def crossing(self) -> bool:
+        """Whether the first crossing of residuals and activations is in the equations."""
+        return self._equations.crossing
+
+    @property
+    def _equations(self) -> FullHessianEquations:
+        return self._chosen.equations
 
     @cached_property
-    def _found_mass(self) -> float:
-        found = float(sum(interval.total for interval in self._intervals))
-        if abs(found + self._atom_mass - 1) > _MASS_ERROR:
-            raise RuntimeError(
-                f"the density of {self!r} and its atoms integrate to "
-                f"{found + self._atom_mass:.6g}, not to 1 within {_MASS_ERROR}"
-            )
+    def _chosen(self) -> _Solved:
+        """With the crossing, unless the density lacks mass: then without."""
+        found = self._solved(crossing=True)
+        low, high = _ANALYTIC[self.activation]
+        if low <= self.phi <= high or self.epsilon == 0:
+            return found
+        if self._lacks(found.shape) > _MASS_ERROR:
+            found = self._solved(crossing=False)
+            self._with_mass(found)
         return found
 
-    def _check_mass(self) -> None:
-        if self.phi > _ANALYTIC and self.epsilon > 0:
-            _ = self._found_mass
+    def _solved(self, crossing: bool) -> _Solved:
+        equations = FullHessianEquations(self.phi, self.activation, crossing)
+        return _Solved(equations, DensityShape(lambda x: self._density(x, equations), self._scale))
+
+    def _lacks(self, shape: DensityShape) -> float:
+        return abs(shape.total + self._atom_mass - 1)
+
+    def _with_mass(self, found: _Solved) -> DensityShape:
+        if self._lacks(found.shape) > _MASS_ERROR:
+            raise RuntimeError(
+                f"the density of {self!r} and its atoms integrate to "
+                f"{found.shape.total + self._atom_mass:.6g}, not to 1 within {_MASS_ERROR}"
+            )
+        return found.shape
 
     @property
     def _atom_mass(self) -> float:
@@ -285,31 +314,9 @@ class FullHessianLaw:
     def _scale(self) -> float:
         return self.mean() + float(np.sqrt(self.epsilon * self.phi))
 
-    def _density(self, x: Real) -> Real:
+    def _density(self, x: Real, equations: FullHessianEquations) -> Real:
         if self._atom_mass > 0:  # the density is smooth at the atom, but lost in its rounding
             closest = _CLOSEST * self._scale
             x = np.where(np.abs(x) < closest, np.copysign(closest, x), x)
-        g = self._equations.solve(x.astype(np.complex128), self.epsilon)
+        g = equations.solve(x.astype(np.complex128), self.epsilon)
         return np.asarray(np.maximum(-g.imag, 0.0) / np.pi)
-
-    @cached_property
-    def _support(self) -> tuple[tuple[float, float], ...]:
-        grid = self._scale * np.concatenate([-_GRID[::-1], _GRID])
-        positive = self._is_positive(grid)
-        if positive[0] or positive[-1]:
-            raise RuntimeError(f"the law of H has no edge within {grid[-1]:.6g} of 0")
-        edges = edges_on(grid, positive, self._is_positive)
-        return tuple(zip(edges[::2], edges[1::2], strict=True))
-
-    def _is_positive(self, x: Real) -> NDArray[np.bool_]:
-        return np.asarray(self._density(x) * self._scale > _SILENT)
-
-    @cached_property
-    def _intervals(self) -> tuple[SupportInterval, ...]:
-        """The support, cut at 0 where the density may be rough."""
-        pieces: list[tuple[float, float]] = []
-        for low, high in self._support:
-            pieces += [(low, 0.0), (0.0, high)] if low < 0 < high else [(low, high)]
-        return tuple(
-            SupportInterval.of(low, high, self._density, _CDF_NODES) for low, high in pieces
-        )
