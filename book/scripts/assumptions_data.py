@@ -30,6 +30,9 @@ SETTINGS = {0: 10, 1: 4, 2: 4, 3: 4, 4: 4, 5: 4}
 HIDDEN, STEPS, RATE, OUTLIERS = 20, 3000, 0.1, 16
 HALF = 0.1  # of a bar: the paper draws them so far too far to the right
 EDGES = np.arange(-0.3, 20.6, 0.2)  # of bars as the paper draws them, further up than it does
+FINE = np.arange(-25, 176) / 50  # of the bulk, for bars drawn elsewhere
+
+Trained = tuple[SingleHiddenLayer, Tensor, float, tuple[np.ndarray, np.ndarray]]
 
 
 def autoencoders(hidden: int) -> Iterator[str]:
@@ -46,17 +49,8 @@ def autoencoders(hidden: int) -> Iterator[str]:
 def figure2(setting: int, network: int) -> Iterator[str]:
     """One autoencoder of CIFAR-10: numbers, then the counts in the bars of both histograms."""
     rng = np.random.default_rng(network)
-    pool = 1000 if setting == 4 else IMAGES
-    images = load_images("cifar10", pool, rng=rng, data_dir=os.environ.get("CIFAR10"))
-    x = torch.from_numpy(images[:, :IMAGES])
-    net = SingleHiddenLayer(n0=16, n1=HIDDEN, n2=16)
-    start = net.initialize((), rng) * (1.0 if setting == 1 else 2**0.5)
-    if setting == 3:
-        energy, both = _with_trained_biases(net, start, x)
-    else:
-        theta = _trained(net, start, x, setting)
-        energy, both = float(net.energy(theta, x, x)), hessian_parts_with_biases(net, theta, x, x)
-    (H0, H1), P = (part.numpy() for part in both), net.parameters
+    net, x, energy, (H0, H1) = _network(setting, rng)
+    P = net.parameters
     A, B = H0[:P, :P], H1[:P, :P]
     values, vectors = np.linalg.eigh(A)
     b, plain, biased = map(np.linalg.eigvalsh, (B, A + B, H0 + H1))
@@ -76,6 +70,32 @@ def figure2(setting: int, network: int) -> Iterator[str]:
     )
     bars = [np.histogram(e + HALF, EDGES)[0] for e in (rotated, biased)]
     yield ",".join([*(f"{n:.5f}" for n in numbers), *(str(n) for n in np.concatenate(bars))])
+
+
+def bulk(network: int) -> Iterator[str]:
+    """The bulk of both spectra of a network of Figure 2, in bins of width 0.02."""
+    rng = np.random.default_rng(network)
+    net, _, _, (H0, H1) = _network(0, rng)
+    P = net.parameters
+    rotated = rotated_sum_eigenvalues(H0[:P, :P], H1[:P, :P], 1, rng)[0]
+    bins = [np.histogram(e, FINE)[0] for e in (rotated, np.linalg.eigvalsh(H0 + H1))]
+    yield ",".join(str(n) for n in np.concatenate(bins))
+
+
+def _network(setting: int, rng: np.random.Generator) -> Trained:
+    """An autoencoder of CIFAR-10, its images, its energy, its Hessian's parts with biases."""
+    pool = 1000 if setting == 4 else IMAGES
+    images = load_images("cifar10", pool, rng=rng, data_dir=os.environ.get("CIFAR10"))
+    x = torch.from_numpy(images[:, :IMAGES])
+    net = SingleHiddenLayer(n0=16, n1=HIDDEN, n2=16)
+    start = net.initialize((), rng) * (1.0 if setting == 1 else 2**0.5)
+    if setting == 3:
+        energy, both = _with_trained_biases(net, start, x)
+    else:
+        theta = _trained(net, start, x, setting)
+        energy, both = float(net.energy(theta, x, x)), hessian_parts_with_biases(net, theta, x, x)
+    H0, H1 = (part.numpy() for part in both)
+    return net, x, energy, (H0, H1)
 
 
 def _trained(net: SingleHiddenLayer, theta: Tensor, x: Tensor, setting: int) -> Tensor:
@@ -136,6 +156,15 @@ TABLES = {
         2,
         lambda: [(s, k) for s, count in SETTINGS.items() for k in range(count)],
         figure2,
+        SEED,
+    ),
+    "bulk": Table(
+        "the bulk of both spectra of the networks of setting 0 of the table figure2: counts of "
+        "eigenvalues in bins of width 0.02 from -0.5 to 3.5, rotated and with biases",
+        "network," + ",".join(f"{kind}{k}" for kind in "rb" for k in range(FINE.size - 1)),
+        1,
+        lambda: [(k,) for k in range(SETTINGS[0])],
+        bulk,
         SEED,
     ),
 }
