@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from hessrmt.book._sweep_index import write_page
 from hessrmt.book.contents import BookError, chapters
-from hessrmt.book.reruns import Result, plan_jobs, run_job
+from hessrmt.book.reruns import Job, Result, plan_jobs, run_job
 
 __all__ = ["rerun_book"]
 
@@ -49,31 +49,38 @@ def rerun_book(
     known = {parameter.name for chapter in every for parameter in chapter.parameters}
     if unknown := [name for name in parameters if name not in known]:
         raise BookError(f"no chapter has a parameter {unknown[0]!r}: {', '.join(sorted(known))}")
-    plan, rows = [], []
+    plan: dict[str, Job] = {}
     for chapter in every:
         names = {parameter.name for parameter in chapter.parameters} & parameters.keys()
         own = {name: value for name, value in parameters.items() if name in names}
         if not own:
-            rows.append([escape(chapter.title), "", "as in the book"])
             continue
         try:
             (job,) = plan_jobs(str(chapter.path), [own], out, book, html)
         except BookError as error:
             raise BookError(f"{chapter.name}: {error}") from error
-        plan.append(job)
-        given = ", ".join(f"{name} = {value}" for name, value in job.values.items())
-        page = os.path.relpath(job.result.page or job.result.notebook, os.path.realpath(out))
-        link = f'<a href="{quote(os.fsencode(Path(page).as_posix()))}">result</a>'
-        rows.append([escape(chapter.title), escape(given), link])
-    failures = []
-    for job in plan:
+        plan[chapter.name] = job
+    failures = {}
+    for name, job in plan.items():
         try:
-            run_job(job, {"desc": job.chapter.name} if progress else False)
+            run_job(job, {"desc": name} if progress else False)
         except BookError as error:
-            failures.append(str(error))
-    index = Path(os.path.realpath(out)) / "index.html"
+            failures[name] = str(error)
+    top = os.path.realpath(out)
+    rows = []
+    for chapter in every:
+        given, shown = "", "as in the book"
+        if job := plan.get(chapter.name):
+            given = ", ".join(f"{name} = {value}" for name, value in job.values.items())
+            page = os.path.relpath(job.result.page or job.result.notebook, top)
+            shown = f'<a href="{quote(os.fsencode(Path(page).as_posix()))}">result</a>'
+        if chapter.name in failures:
+            shown = "failed"
+        rows.append([escape(chapter.title), escape(given), shown])
+    index = Path(top) / "index.html"
     note = "<p>A chapter has been given the parameters that it has.\n"
     write_page(index, "The book", ["chapter", "parameters", "result"], rows, note)
     if failures:
-        raise BookError(f"{len(failures)} of {len(plan)} chapters failed, the first: {failures[0]}")
-    return index, [job.result for job in plan]
+        first = next(iter(failures.values()))
+        raise BookError(f"{len(failures)} of {len(plan)} chapters failed, the first: {first}")
+    return index, [job.result for job in plan.values()]

@@ -517,6 +517,13 @@ def test_whole_book_gives_chapters_the_parameters_that_they_have(book, quick):
     assert page.count("<td>as in the book") == 1
 
 
+def test_whole_book_says_which_chapter_has_failed(book):
+    with pytest.raises(BookError, match=r"^1 of 1 chapters failed, the first: small failed in "):
+        rerun_book({"trouble": "error"}, book=book, html=False)
+    page = Path("out/index.html").read_text(encoding="utf-8")
+    assert "<td>trouble = error<td>failed" in page
+
+
 def test_sweep_in_processes_goes_on_after_a_failure(book, capsys):
     grid = {"phi": [1, 2], "trouble": ["none", "error"]}
     with pytest.raises(BookError, match=r"^2 of 4 runs failed, the first: phi=..0,trouble=error: "):
