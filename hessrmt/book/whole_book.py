@@ -70,7 +70,8 @@ def rerun_book(
     rows = []
     for chapter in every:
         given, shown = "", "as in the book"
-        if job := plan.get(chapter.name):
+        if chapter.name in plan:
+            job = plan[chapter.name]
             given = ", ".join(f"{name} = {value}" for name, value in job.values.items())
             page = os.path.relpath(job.result.page or job.result.notebook, top)
             shown = f'<a href="{quote(os.fsencode(Path(page).as_posix()))}">result</a>'
