@@ -47,7 +47,7 @@ class FullHessianLaw:
     and :math:`\tau(H_0^2)` as in `GaussNewtonLaw`,
 
     .. math::
-       \tau(H) &= \tfrac12(v + Ed^2), \qquad
+       \tau(H) = \tfrac12(v + Ed^2), \qquad
        \tau(H^2) = \tau(H_0^2) + \epsilon\phi\,\big(Ed^2 + \tfrac12 E f''^2\big).
 
     Parameters
