@@ -2,7 +2,7 @@
 
     python book/scripts/beyond_freeness_data.py TABLE ...
 
-The tables are laws, density, moments, pairings, fourth, spectra, floor, scale and window.
+The tables are laws, density, moments, pairings, fourth, spectra, floor, scale, window and inertia.
 Distributions are smoothed by a normal law of standard deviation .05, so that whole spectra and
 those measured by products are alike. How rows are added: `tables`.
 """
@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from products import PARTS, Network
 from scipy import linalg, stats
+from scipy.linalg import lapack
 from tables import Group, Table
 
 from hessrmt import (
@@ -106,7 +107,7 @@ def floor(inverse_phi: int, n: int, number: int) -> Iterator[str]:
 
 
 def scale(relu: int, inverse_phi: int, n: int, number: int) -> Iterator[str]:
-    """H0, H1 (up to n = 500) and H: index, its error, eigenvalues counted, distribution."""
+    """H0, H1 and H: index, its error, eigenvalues counted, distribution."""
     net = network(relu, inverse_phi, n, number, torch.float64 if n <= DENSE else torch.float32)
     out = n if relu else 0
     if n <= DENSE:
@@ -117,7 +118,7 @@ def scale(relu: int, inverse_phi: int, n: int, number: int) -> Iterator[str]:
             yield f"{part},{np.mean(values < -1e-9):.7g},0,{values.size}," + uniform(bulk, part)
         return
     starts = max(1, round(1.5e5 / n**2))
-    for k, part in enumerate(PARTS if n < 500 else PARTS[-1:]):
+    for k, part in enumerate(PARTS):
         operator = net.operator(part, ENERGIES[0])
         steps = 60 if part == "h1" or n > 500 else 90
         found = lanczos_spectrum(operator, steps, starts, rng=[n, number, k])
@@ -139,6 +140,35 @@ def window(n: int, number: int, step: int) -> Iterator[str]:
         operator = net.operator("h", energy)
         index = lanczos_spectrum(operator, steps, 1, rng=[n, number]).index()
     yield "{:.7g},{:.2g}".format(*index)
+
+
+def negative(H: Real) -> int:
+    """Number of negative eigenvalues, exactly, from the pivots of H = L D L^T (Sylvester)."""
+    factor, pivots, info = lapack.get_lapack_funcs(("sytrf",), (H,))[0](H, lower=1, overwrite_a=1)
+    if info:
+        raise SystemExit(f"a pivot of L D L^T is 0, info {info}")
+    place, found = 0, 0
+    while place < len(factor):
+        if pivots[place] > 0:  # a single pivot
+            found += int(factor[place, place] < 0)
+            place += 1
+        else:  # a pair; it is indefinite, as the method takes pairs only then
+            found += 1
+            place += 2
+    return found
+
+
+def inertia(n: int, number: int, step: int) -> Iterator[str]:
+    """Negative eigenvalues of H near the critical energy, and on what does not rescale units."""
+    net = network(1, LAW_PHI, n, number, torch.float64)
+    H = sum(dense(net, ABOVE[step] * critical(LAW_PHI)))
+    null = scales(net.W1.numpy(), net.W2.numpy())
+    null = linalg.qr(null, mode="economic")[0]
+    side = H @ null
+    # On the complement: the rest of P H P, and the directions themselves moved far up.
+    rest = H - side @ null.T - null @ side.T
+    rest += null @ (null.T @ side + 10 * np.eye(n)) @ null.T
+    yield f"{negative(H)},{negative(rest)}"
 
 
 def laws(relu: int, inverse_phi: int, energy: int) -> Iterator[str]:
@@ -193,12 +223,10 @@ def plan_spectra() -> list[Group]:
 
 def plan_scale() -> list[Group]:
     """Networks of all sizes, the largest last."""
-    counts = {16: 12, 32: 4, 48: 1, 96: 2, 192: 1, 384: 1}
+    counts = {16: 12, 32: 4, 48: 1, 96: 3, 192: 3, 384: 2}
     plan = [(n, k) for n, c in counts.items() for k in range(c)]
-    small = [(relu, p, n, k) for n, k in plan for relu, p in ((1, 2), (0, 2), (1, 8))]
-    small.sort(key=lambda group: group[:2] != (1, 2))
-    middle = [group for group in small if group[:2] == (1, 2)]
-    return [*middle, (1, 2, 1000, 0), *small[len(middle) :]]
+    large = [(1, 2, 1000, 0), (0, 2, 1000, 0), (1, 8, 600, 0)]
+    return [(relu, p, n, k) for n, k in plan for relu, p in ((1, 2), (0, 2), (1, 8))] + large
 
 
 NETWORKS = "networks with weights N(0, 1/n), data N(0, 1), residuals N(0, 2 energy); "
@@ -285,6 +313,20 @@ TABLES = {
             (n, k, s) for n, c in ((16, 12), (32, 2)) for k in range(c) for s in range(len(ABOVE))
         ],
         window,
+    ),
+    "inertia": Table(
+        NETWORKS + "ReLU, phi = 1/4, energies .7, 1.1, 1.2, 1.5, 2 and 4 times the critical one of "
+        "the law of H: negative eigenvalues of H, and of H on the complement of the n directions "
+        "that rescale units, counted by Sylvester's law of inertia",
+        "n,number,step,negative,rest",
+        3,
+        lambda: [
+            (n, k, s)
+            for n, c in ((16, 24), (24, 10), (32, 6), (48, 3), (64, 1))
+            for k in range(c)
+            for s in range(len(ABOVE))
+        ],
+        inertia,
     ),
 }
 

@@ -44,3 +44,31 @@ def onset(values: Real, vectors: Real, B: Real) -> float:
     root = vectors / np.sqrt(values)
     least = linalg.eigh(root.T @ B @ root, eigvals_only=True, subset_by_index=[0, 0])[0]
     return float(least**-2.0)
+
+
+def blocks(relu: int, inverse_phi: int, n: int, number: int) -> Iterator[str]:
+    """tau(H1^2) and tau(H1^4) of one wide network, per unit energy, without a matrix of H.
+
+    H1 couples no two units: it has a block [[X diag(u_k) X^T, M_k], [M_k^T, 0]] for each of them,
+    with M_k = X diag(f'_k) E^T/m and u_k = (W2^T E)_k f''_k/m.
+    """
+    rng = np.random.default_rng([relu, inverse_phi, n, number, 2])
+    net = SingleHiddenLayer(n, "relu" if relu else "tanh")
+    theta = net.initialize(rng=rng)
+    x, noise = torch.from_numpy(rng.standard_normal((2, n, 2 * n * inverse_phi)))
+    W1, W2 = net.weights(theta)
+    h, slope = net.activations(W1 @ x)
+    for projected in (0, 1):
+        e = project_residuals(net, theta, x, noise) if projected else noise
+        e = e * torch.sqrt(2 / (e * e).mean())
+        pull = torch.zeros_like(h) if relu else -2 * h * slope * (W2.mT @ e)
+        squares = np.zeros(2)
+        for d, u in zip(slope, pull, strict=True):
+            block = torch.zeros((2 * n, 2 * n), dtype=x.dtype)
+            block[:n, n:] = (x * d) @ e.mT / x.shape[1]
+            block[n:, :n] = block[:n, n:].mT
+            if not relu:
+                block[:n, :n] = (x * u) @ x.mT / x.shape[1]
+            two = block @ block
+            squares += [float(torch.trace(two)), float((two * two).sum())]
+        yield f"{projected}," + ",".join(f"{v:.7g}" for v in squares / (2 * n * n))

@@ -53,7 +53,7 @@ def summary(rows: list[list[float]]) -> str:
 def spectra(activation: int, permille: int, n: int) -> Iterator[str]:
     """Smallest eigenvalue, two moments, distance to the law."""
     linear = ACTIVATIONS[activation] == "linear"
-    count = {12: 20, 16: 20, 24: 10, 32: 6, 48: 2, 64: 1, 128: 6}[n]
+    count = {12: 20, 16: 20, 24: 10, 32: 6, 48: 2, 64: 1, 96: 1, 128: 6}[n]
     count = {128: 6}.get(n, 20) if linear else count
     if permille not in RATIOS:
         count = {12: 20, 16: 20, 24: 8, 32: 4}[n]
@@ -96,6 +96,7 @@ def plan_spectra() -> list[Group]:
     """Sizes, the small ones first."""
     plan = [(a, p, n) for n in (16, 24, 32, 48, 64) for a in range(3) for p in RATIOS]
     plan += [(2, p, 128) for p in RATIOS]
+    plan += [(a, p, 96) for p in RATIOS for a in range(3)]
     plan += [(0, p, n) for p in (800, 640) for n in (16, 24, 32)]
     return plan + [(0, p, n) for p in (1500, 3000) for n in (12, 24)]
 

@@ -2,8 +2,8 @@
 
     python book/scripts/vanishing_gradient_data.py TABLE ...
 
-The tables are ladder and ensemble. Ends of searches are chaotic: on another processor they are
-others, so that each row is complete in itself. How rows are added: `tables`.
+The tables are ladder, ensemble and blocks. Ends of searches are chaotic: on another processor they
+are others, so that each row is complete in itself. How rows are added: `tables`.
 """
 
 from collections.abc import Iterator
@@ -58,6 +58,18 @@ def networks() -> list[Group]:
     ]
 
 
+def wide() -> list[Group]:
+    """Networks of which H1 alone is looked at, block by block."""
+    plan = {12: 48, 16: 32, 24: 16, 32: 10, 48: 5, 64: 3}
+    return [
+        (relu, p, n, k)
+        for n, count in plan.items()
+        for k in range(count)
+        for p in (2, 4, 8)
+        for relu in (1, 0)
+    ]
+
+
 TABLES = {
     "ladder": Table(
         "ends of searches of the campaign critical_points.sqlite (n = 16, tanh), found again from "
@@ -78,6 +90,15 @@ TABLES = {
         4,
         networks,
         lambda *group: chain.from_iterable(ensembles.rows(*group)),
+        SEED,
+    ),
+    "blocks": Table(
+        "random networks up to n = 64, residuals independent (projected 0) or projected on the "
+        "kernel of J (1), per unit energy: tau(H1^2) and tau(H1^4) from the blocks of H1",
+        "relu,inverse_phi,n,number,projected,bb,bbbb",
+        4,
+        wide,
+        ensembles.blocks,
         SEED,
     ),
 }
