@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import linalg
 from tables import DATA, Group
+
+from hessrmt import SingleHiddenLayer
 
 Real = NDArray[np.float64]
 
@@ -29,6 +32,36 @@ def pairings(linear: int, k: int, j: int) -> Iterator[str]:
     spec.loader.exec_module(oracle)
     value = oracle.exact_coefficient(k, j, 0.5, "linear" if linear else "relu")
     yield f"{value:.9g}"
+
+
+def eighth(n: int, number: int) -> Iterator[str]:
+    """Coefficients (6, 4), (7, 4), (8, 4) of linear networks at phi = 1/2, a mean of several.
+
+    They are traces of words: the terms of (H0 + s H1)^k of order s^4, from those of its halves.
+    """
+    rng, net = np.random.default_rng([n, number, 84]), SingleHiddenLayer(n, "linear")
+    found = []
+    for _ in range({8: 60, 12: 25, 16: 10, 24: 2}[n]):
+        theta = net.initialize(rng=rng)
+        x, noise = torch.from_numpy(rng.standard_normal((2, n, 4 * n)))
+        parts = net.hessian_parts(theta, x, net.predict(theta, x) - 2**0.5 * noise)
+        A, B = (part.numpy() for part in parts)
+        powers = [[np.eye(len(A))]]
+        for k in range(4):  # terms of power k + 1 by order
+            last = powers[k]
+            ends = [A @ last[0]], [B @ last[-1]]
+            powers.append(
+                [*ends[0], *(A @ last[j] + B @ last[j - 1] for j in range(1, k + 1)), *ends[1]]
+            )
+        pairs = ((powers[3], powers[3]), (powers[3], powers[4]), (powers[4], powers[4]))
+        found.append(
+            [
+                sum(np.sum(a * b.T) for i, a in enumerate(one) for b in other[4 - i : 5 - i])
+                / len(A)
+                for one, other in pairs
+            ]
+        )
+    yield ",".join(f"{v:.7g}" for v in np.mean(found, axis=0))
 
 
 def mean_blocks(W1: Real, k: int) -> Real:
