@@ -26,8 +26,8 @@ Real: TypeAlias = NDArray[np.float64]
 Complex: TypeAlias = NDArray[np.complex128]
 
 _INDEX_NODES = 28
-# Smallest and largest phi, and largest epsilon phi, for which no law was found to lack mass.
-_ANALYTIC = {"relu": (0.0, 1.3, 200.0), "tanh": (0.0, 0.5, 200.0), "linear": (0.12, 0.8, 0.3)}
+# Ratios between which no law was found to lack mass.
+_ANALYTIC = {"relu": (0.0, 1.3), "tanh": (0.0, 0.3), "linear": (0.12, 1.3)}
 _MASS_ERROR = 1e-3
 _CLOSEST = 1e-5  # distance to an atom, over the scale, from which the density is taken
 
@@ -75,11 +75,11 @@ class FullHessianLaw:
     is the law of H0.
 
     With one crossing put in and others left out, the equations need not have a solution that is
-    analytic in the half-plane: at some energies, for phi above 1.3 (tanh: above 0.5; linear: above
-    0.8, below 0.12, or epsilon phi above 0.3), its density lacks up to 1 % of its mass. Where more
-    than 1e-3 is lacking the equations are solved without the crossing; they then have mass 1, and
-    exact moments up to order 5. `crossing` says which it is; there the first call takes the seconds
-    that it takes to know.
+    analytic in the half-plane: at some energies, for phi above 1.3 (tanh: above 0.3, linear: also
+    below 0.12), its density lacks up to 1 % of its mass. Where more than 1e-3 is lacking the
+    equations are solved without the crossing; they then have mass 1, and exact moments up to
+    order 5. `crossing` says which it is; at these phi the first call takes the seconds that it
+    takes to know.
 
     For ReLU H has n more eigenvalues of order n, which are not part of the law. If phi > 1 a unit
     is active on fewer examples than there are inputs: an atom at 0, of mass (1 - 1/phi)/2. The
@@ -277,15 +277,10 @@ class FullHessianLaw:
     def _chosen(self) -> _Solved:
         """With the crossing, unless the density lacks mass: then without."""
         found = self._solved(crossing=True)
-        low, high, most = _ANALYTIC[self.activation]
-        analytic = low <= self.phi <= high and self.epsilon * self.phi <= most
-        if analytic or self.epsilon == 0:
+        low, high = _ANALYTIC[self.activation]
+        if low <= self.phi <= high or self.epsilon == 0:
             return found
-        try:
-            lacking = self._lacks(found.shape) > _MASS_ERROR
-        except RuntimeError:  # where no solution is analytic there may be no point to come down to
-            lacking = True
-        if lacking:
+        if self._lacks(found.shape) > _MASS_ERROR:
             found = self._solved(crossing=False)
             self._with_mass(found)
         return found
