@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 from products import PARTS, Network
 from scipy import linalg, stats
-from scipy.linalg import lapack
 from tables import Group, Table
 
 from hessrmt import (
@@ -130,19 +129,9 @@ def scale(relu: int, inverse_phi: int, n: int, number: int) -> Iterator[str]:
 
 
 def negative(H: Real) -> int:
-    """Number of negative eigenvalues, exactly, from the pivots of H = L D L^T (Sylvester)."""
-    factor, pivots, info = lapack.get_lapack_funcs(("sytrf",), (H,))[0](H, lower=1, overwrite_a=1)
-    if info:
-        raise SystemExit(f"a pivot of L D L^T is 0, info {info}")
-    place, found = 0, 0
-    while place < len(factor):
-        if pivots[place] > 0:  # a single pivot
-            found += int(factor[place, place] < 0)
-            place += 1
-        else:  # a pair; it is indefinite, as the method takes pairs only then
-            found += 1
-            place += 2
-    return found
+    """Number of negative eigenvalues, exactly: that of D in H = L D L^T (Sylvester)."""
+    _, D, _ = linalg.ldl(H, overwrite_a=True)  # D has blocks of one and two
+    return int(np.sum(linalg.eigvalsh_tridiagonal(np.diag(D), np.diag(D, 1)) < 0))
 
 
 def inertia(n: int, number: int, step: int) -> Iterator[str]:

@@ -207,13 +207,14 @@ class FullHessianEquations:
         self, z: Complex, epsilon: float, start: Complex, tolerance: float | Real, most: int
     ) -> tuple[Complex, NDArray[np.bool_]]:
         """Fixed point at `z`, and whether it was found and is the physical one."""
-        unknowns, good = anderson(
-            lambda rows, u: self.step(z[rows], epsilon, u),
-            start,
-            np.broadcast_to(tolerance, z.shape),
-            most,
-        )
-        g = self.resolvent(z, epsilon, unknowns)
+        with np.errstate(all="ignore"):  # iterates may run away: not finite is not good
+            unknowns, good = anderson(
+                lambda rows, u: self.step(z[rows], epsilon, u),
+                start,
+                np.broadcast_to(tolerance, z.shape),
+                most,
+            )
+            g = self.resolvent(z, epsilon, unknowns)
         slack = np.maximum(10 * np.broadcast_to(tolerance, z.shape), 1e-5)
         return unknowns, good & (g.imag <= slack * np.abs(g))
 
