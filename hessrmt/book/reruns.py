@@ -27,6 +27,7 @@ import papermill
 import yaml
 from papermill.iorw import load_notebook_node
 
+from hessrmt.book._references import inventory, references
 from hessrmt.book._results import RECORD, hidden_folder, put_in_place
 from hessrmt.book.contents import (
     BookError,
@@ -264,9 +265,14 @@ def _make_page(job: Job, notebook: Path, site: Path) -> None:
     given = ", ".join(f"{name} = {value}" for name, value in job.values.items())
     title = given.encode(errors="surrogateescape").decode(errors="backslashreplace")
     config["title"] = title or "default parameters"
-    _add_extension(config, "hessrmt.book._titles")
-    name = path.with_suffix("").as_posix()
-    config["sphinx"]["config"]["hessrmt_numbers"] = {name: chapter_numbers(root)[name]}
+    _add_extensions(config, ["hessrmt.book._titles", "hessrmt.book._links"])
+    name, page = path.with_suffix("").as_posix(), job.result.page
+    assert page is not None
+    config["sphinx"]["config"] |= {
+        "hessrmt_numbers": {name: chapter_numbers(root)[name]},
+        "hessrmt_references": references(root, page),
+        "intersphinx_mapping": inventory(root, job.target / "html" / "index.html"),
+    }
     config["execute"] = {"execute_notebooks": "off"}
     (site / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
     (site / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -282,14 +288,14 @@ def _make_page(job: Job, notebook: Path, site: Path) -> None:
     html.rename(notebook.with_name("html"))
 
 
-def _add_extension(config: dict[str, Any], name: str) -> None:
-    """Add an extension of Sphinx to a book's settings, where they have theirs."""
+def _add_extensions(config: dict[str, Any], names: list[str]) -> None:
+    """Add extensions of Sphinx to a book's settings, where they have theirs."""
     sphinx = config["sphinx"] = dict(config.get("sphinx") or {})
     own = sphinx["config"] = dict(sphinx.get("config") or {})
     if "extensions" in own:
-        own["extensions"] = [*own["extensions"], name]
+        own["extensions"] = [*own["extensions"], *names]
     else:
-        sphinx["extra_extensions"] = [*(sphinx.get("extra_extensions") or []), name]
+        sphinx["extra_extensions"] = [*(sphinx.get("extra_extensions") or []), *names]
 
 
 def _has_bibliography(page: Path) -> bool:

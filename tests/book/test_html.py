@@ -1,12 +1,16 @@
 """The built HTML reads offline. Skipped where the book has not been built; `make book` runs it."""
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import yaml
 from jupyter_cache import get_cache
+from sphinx.util.inventory import InventoryFile
+
+from hessrmt.book._references import references
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
@@ -115,3 +119,31 @@ def test_pictures_have_alt_text_and_references_resolve(page):
     # Roles and directives that were not understood stay in the text as they were typed.
     assert not re.search(r"\{(ref|eq|cite|doc|glue|numref|prf:ref)[:\w]*\}", visible)
     assert "system-message" not in visible
+
+
+def test_pages_of_reruns_call_everything_as_the_book_does():
+    """What is read from the chapters' files: titles, numbers, places."""
+    known = references(ROOT, HTML / "index.html")
+    texts = {str(p.relative_to(HTML)): p.read_text(encoding="utf-8") for p in pages()}
+    shown = {
+        "math:eq": r'class="eqno">(.*?)<',
+        "std:numref": r'class="caption-number">(.*?)<',
+        "prf:ref": r'class="caption-number">(.*?)<',
+    }
+    for role, pattern in shown.items():
+        assert len(known[role]) > 10
+        for text, page, place in known[role].values():
+            _, found, after = texts[page].partition(f'id="{place}"')
+            assert found, place
+            assert re.search(pattern, after)[1].strip() == text
+    with (HTML / "objects.inv").open("rb") as file:
+        listed = InventoryFile.load(file, "", lambda base, address: address)
+    for role, kind in (("std:ref", "std:label"), ("std:doc", "std:doc")):
+        assert len(known[role]) > 10
+        for label, (text, page, place) in known[role].items():
+            *_, address, title = listed[kind][label.lstrip("/")]
+            assert address == (f"{page}#{place}" if place else page)
+            assert (
+                unescape(title).translate({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"'})
+                == text
+            )

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import distributed
@@ -37,11 +38,35 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PROSE = r"""# A small chapter
 
 By {cite:t}`someone1999`, as {eq}`here` and {eq}`another-chapter` say,
+{doc}`theory`, {ref}`section-there`, {ref}`those <chapter-there>`, {numref}`figure-there`,
+{prf:ref}`theorem-there`, {func}`hessrmt.book.rerun`.
 
 $$\rho(x) = \tfrac{1}{2\pi}\sqrt{4 - x^2}$$ (here)
 
 :::{admonition} Remark
 Of {numref}`drawing`.
+:::
+"""
+THEORY = """\
+(chapter-there)=
+# Ann's theory
+
+```{prf:theorem} Of everything
+:label: theorem-there
+It has a spectrum.
+```
+
+$$1 = 1$$
+
+$$2 = 2$$ (another-chapter)
+
+(section-there)=
+## Of $H_0$
+
+:::{figure} absent.png
+:alt: Nothing.
+:name: figure-there
+Nothing.
 :::
 """
 PARAMETERS = """\
@@ -93,9 +118,10 @@ def book(tmp_path, monkeypatch):
     shutil.copy(REPOSITORY / "_config.yml", root)
     (root / "_toc.yml").write_text(
         "{format: jb-book, root: book/intro, parts: [{caption: All, chapters:"
-        " [{file: book/small}, {file: book/plain}, {file: book/literature}]}]}"
+        " [{file: book/small}, {file: book/theory}, {file: book/plain}, {file: book/literature}]}]}"
     )
     (book / "intro.md").write_text("# Introduction\n")
+    (book / "theory.md").write_text(THEORY)
     (book / "literature.md").write_text("# Literature\n\n```{bibliography}\n```\n")
     (book / "references.bib").write_text(
         "@book{someone1999, author={Someone, Ann}, title={Laws}, year={1999}, publisher={P}}\n"
@@ -308,10 +334,35 @@ def test_rerun_with_a_page(book):
     assert '# Parameters\nphi = 2.0\nlaw = "sign"' in text.replace("\xa0", " ")
     assert "Twice that is 4.0." in text
     assert "Figure 2.1 A disc." in re.sub(r"\s+", " ", text)
-    assert "By Someone [1999], as (2.1) and" in text
+    flat = re.sub(r"\s+", " ", text)
+    assert "By Someone [1999], as (2.1) and (3.1) say, Ann’s theory, Of H_0, those," in flat
+    assert "those, Figure 3.1, Theorem 3.1, hessrmt.book.rerun()." in flat
     for link in re.findall(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"([^\"]+)\"", page):
         assert not re.match(r"(\w+:)?//", link)
         assert (result.page.parent / re.sub(r"[?#].*", "", link)).is_file()
+
+
+def test_a_page_leads_to_the_rest_of_the_book_where_it_is_built(book, quick):
+    built = book.parent / "_build" / "html"
+    (built / "book").mkdir(parents=True)
+    (built / "book" / "theory.html").touch()
+    listed = zlib.compress(b"hessrmt.book.rerun py:function 1 book/api.html#$ -\n")
+    head = b"# Sphinx inventory version 2\n# Project: A\n# Version: 1\n# ... using zlib.\n"
+    (built / "objects.inv").write_bytes(head + listed)
+    page = rerun("small", book=book).page
+    links = re.findall(r'<a class="reference [^>]*href="([^"#]*)(#[^"]*)?"', page.read_text())
+    place = (page.parent, built / "book")
+    there = {a for name, a in links if (place[0] / name).resolve() == place[1] / "theory.html"}
+    assert there == {
+        "",
+        "#equation-another-chapter",
+        "#section-there",
+        "#chapter-there",
+        "#figure-there",
+        "#theorem-there",
+    }
+    outside = [(page.parent / name).resolve() for name, _ in links if "_build" in name]
+    assert built / "book" / "api.html" in outside
 
 
 def test_a_failing_cell_leaves_the_earlier_result_and_the_book(book):
