@@ -158,7 +158,7 @@ def describe_survey(survey: Survey, outputs: int) -> str:
             f"{beyond}, no eigenvalue of H is negative, and none should be if H₀ and H₁ are free."
         )
     else:
-        agree = "the same within errors" if index.holds else "something else"
+        agree = "the same within errors" if index.holds else "more than the errors away"
         text.append(
             f"{beyond}, a share {index.value:.3f} ± {index.error:.3f} of the eigenvalues of H is"
             f" negative; freeness gives {index.expected:.3f}, {agree}."
@@ -169,7 +169,7 @@ def describe_survey(survey: Survey, outputs: int) -> str:
         worst = max(survey.moments, key=lambda row: abs(row.z))
         text.append(
             f"H₀ and H₁ are not free: mixed moments differ from order {free.value:.0f} on, most"
-            f" clearly {worst.word}, {worst.moment:.3g} for {worst.free:.3g}."
+            f" clearly {worst.word}, {worst.moment:.3g} instead of {worst.free:.3g}."
         )
     none = ("H₀ has no Marchenko–Pastur law", shape0), ("H₁ has no semicircle", shape1)
     failing = " and ".join(phrase for phrase, shape in none if shape.holds is False)

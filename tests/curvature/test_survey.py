@@ -140,7 +140,7 @@ def test_what_errors_leave_open_is_open(own):
         ([1.1, 1.2], [0, 0], 0.0, "no eigenvalue of H is negative, and none should be"),
         ([1.1, 1.2], [1, -3], 0.0, "a share 0.050 ± 0.000 of the eigenvalues of H is negative"),
         ([1.1, 1.2], [1, -1], 0.0, "No mixed moment up to order four shows"),
-        ([1.1, 1.2], [1, -1], 9.0, "differ from order 2 on, most clearly AB, 0.5 for 0.4"),
+        ([1.1, 1.2], [1, -1], 9.0, "differ from order 2 on, most clearly AB, 0.5 instead of 0.4"),
         ([0.0, 0.0], [1, -1], 0.0, "H₁ is"),
     ],
 )
