@@ -8,6 +8,8 @@ change in the package did is written: a cell that prints what it printed, runnin
 keeps its stored output, and a chapter that fails is left as it was. For pages, `make book`, a copy
 of the book is executed, texts with code included; jupyter-book finds the results in a cache that
 is made anew each time, so that it executes nothing itself and takes nothing from an earlier build.
+Chapters that `make test` has executed, and of which nothing has changed since, are not executed
+again.
 """
 
 import argparse
@@ -35,7 +37,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from hessrmt.book import kernel_manager, toc_files
+from hessrmt.book import compared_execution, kernel_manager, toc_files
 
 ROOT = Path(__file__).resolve().parents[2]
 READERS = ("audit",)  # chapters that read what the others found
@@ -171,7 +173,11 @@ def write_in_place(run: Run) -> None:
 
 def build(folder: Path, jobs: int) -> list[str]:
     """Execute a copy of the book in `folder`, which is replaced; leave there what pages need."""
-    shutil.rmtree(folder, ignore_errors=True)
+    chapters = [path for path in (ROOT / "book").glob("*.ipynb") if path.stem not in READERS]
+    compared = {path: found for path in chapters if (found := compared_execution(path))}
+    for old in folder.glob("*"):
+        if old.name != "compared":
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
     executed = folder / "executed"
     ignore = shutil.ignore_patterns(".*", "__pycache__")
     shutil.copytree(ROOT / "book", executed / "book", ignore=ignore)
@@ -186,7 +192,15 @@ def build(folder: Path, jobs: int) -> list[str]:
         if run.path.suffix == ".ipynb":
             nbformat.write(run.notebook, run.path)
 
-    runs = [run for path in paths if path.is_file() and (run := read(path))]
+    runs = []
+    for run in filter(None, map(read, filter(Path.is_file, paths))):
+        if found := compared.get(ROOT / run.path.relative_to(executed)):
+            run.notebook = nbformat.from_dict(found)
+            finished(run)
+        else:
+            runs.append(run)
+    if compared:
+        print(f"As make test has executed them: {', '.join(path.stem for path in compared)}")
     errors = execute(runs, jobs, finished)
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     config["execute"] |= {"execute_notebooks": "cache", "cache": str(cache.path)}

@@ -8,6 +8,7 @@ from .contents import find_chapter as find_chapter
 from .contents import literal as literal
 from .contents import parameter_table as parameter_table
 from .contents import toc_files as toc_files
+from .executions import compared_execution as compared_execution
 from .explorer import Explorer as Explorer
 from .figures import COLORS as COLORS
 from .figures import VERDICT_LOOKS as VERDICT_LOOKS
