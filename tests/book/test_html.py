@@ -147,3 +147,11 @@ def test_pages_of_reruns_call_everything_as_the_book_does():
                 unescape(title).translate({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"'})
                 == text
             )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_number_with_an_error_is_kept_on_one_line(page):
+    text = (HTML / f"{page}.html").read_text(encoding="utf-8")
+    tables = re.findall('<div class="hessrmt-table">.*?</table>', text, re.DOTALL)
+    cells = [cell for table in tables for cell in re.findall("<td.*?</td>", table)]
+    assert not [cell for cell in cells if re.search(r"[^>]± \d", cell)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
-from hessrmt.book import Table, glue
+from hessrmt.book import Table, _values, glue
 
 
 class Cells(HTMLParser):
@@ -116,3 +116,17 @@ def test_glued_numbers(monkeypatch):
     assert shown == {"a": "0.12", "b": "0.123 ± 0.001", "c": "ten"}
     with pytest.raises(ValueError, match="value"):
         glue("d", (1, 2, 3))
+
+
+def test_pages_mark_numbers_with_their_errors_in_tables_alone():
+    table = Table({"n": [1, 2], "mean": ["-0.04 ± 0.01", "1,2e-3% ± 4% (2.0)"]}).to_html()
+    context = {"body": f"<p>2 ± 1</p>{table}<p>3 ± 1</p>"}
+    _values._mark(None, "page", "page.html", context, None)
+    assert re.findall("<span class.*?</span></span>", context["body"]) == [
+        '<span class="hessrmt-value">−0.04 <span>± 0.01</span></span>',
+        '<span class="hessrmt-value">1,2e-3% <span>± 4%</span></span>',
+    ]
+    assert Cells(context["body"]).rows == Cells(table).rows
+    assert context["body"].count("<span") == 4
+    _values._mark(None, "search", "search.html", unchanged := {}, None)
+    assert not unchanged
