@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hessrmt.book._results import RECORD, read_record
-from hessrmt.book.contents import BookError, Chapter
+from hessrmt.book.contents import BookError, Chapter, closest
 from hessrmt.book.parameters import Value
 from hessrmt.book.reruns import Job
 from hessrmt.book.verdicts import read_findings
@@ -76,7 +76,8 @@ def check_plot(name: str, chapter: Chapter) -> None:
     known = [key for key, text in numbers_of(chapter.path).items() if _QUANTITY.fullmatch(text)]
     if name not in known:
         raise BookError(
-            f"plot must be a number of {chapter.name}, got {name!r}: {', '.join(known)}"
+            f"plot must be a number of {chapter.name}, got {name!r}{closest(name, known)}:"
+            f" {', '.join(known)}"
         )
 
 

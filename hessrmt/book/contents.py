@@ -35,6 +35,7 @@ __all__ = [
     "Value",
     "chapter_numbers",
     "chapters",
+    "closest",
     "find_chapter",
     "literal",
     "parameter_table",
@@ -77,7 +78,7 @@ class Chapter:
             if name not in known:
                 there = "; ".join(map(str, self.parameters)) or "none"
                 raise BookError(
-                    f"{self.name} has no parameter {name!r}{_closest(name, known)};"
+                    f"{self.name} has no parameter {name!r}{closest(name, known)};"
                     f" its parameters: {there}"
                 )
         checked = {}
@@ -142,9 +143,9 @@ def find_chapter(name: str, book: str | Path | None = None) -> Chapter:
     if not found:
         stems = [path.stem for path in paths]
         where = "" if given.parent == Path() else " in this book"
-        closest = _closest(given.name, stems)
+        near = closest(given.name, stems)
         there = ", ".join(stems) or "none"
-        raise BookError(f"there is no chapter {name!r}{where}{closest}; chapters: {there}")
+        raise BookError(f"there is no chapter {name!r}{where}{near}; chapters: {there}")
     return _read(root, found[0])
 
 
@@ -327,6 +328,7 @@ def _parameter(name: str, kind: str, default: ast.expr, help: str) -> Parameter:
     return Parameter(name, kind, checked, domain, text)
 
 
-def _closest(name: str, names: Iterable[str]) -> str:
+def closest(name: str, names: Iterable[str]) -> str:
+    """Return what to add to a message about a name that is none of these: the nearest of them."""
     match = difflib.get_close_matches(name, names, n=1)
     return f" (did you mean {match[0]!r}?)" if match else ""

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hessrmt.book._sweep_index import write_page
-from hessrmt.book.contents import BookError, chapters
+from hessrmt.book.contents import BookError, chapters, closest
 from hessrmt.book.reruns import Job, Result, plan_jobs, run_job
 
 __all__ = ["rerun_book"]
@@ -48,7 +48,9 @@ def rerun_book(
     every = chapters(book)
     known = {parameter.name for chapter in every for parameter in chapter.parameters}
     if unknown := [name for name in parameters if name not in known]:
-        raise BookError(f"no chapter has a parameter {unknown[0]!r}: {', '.join(sorted(known))}")
+        hint = closest(unknown[0], known)
+        there = ", ".join(sorted(known))
+        raise BookError(f"no chapter has a parameter {unknown[0]!r}{hint}: {there}")
     plan: dict[str, Job] = {}
     for chapter in every:
         names = {parameter.name for parameter in chapter.parameters} & parameters.keys()

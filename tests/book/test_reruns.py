@@ -523,6 +523,8 @@ def test_index_and_csv_have_every_glued_number_and_finding(book, monkeypatch):
     for name in ("small-word", "slope"):
         with pytest.raises(BookError, match=f"^plot must be a number of small, got '{name}'"):
             sweep("small", {"phi": [1]}, book=book, html=False, plot=name)
+    with pytest.raises(BookError, match=r"got 'small-slop' \(did you mean 'small-slope'\?\):"):
+        sweep("small", {"phi": [1]}, book=book, html=False, plot="small-slop")
     index, _ = sweep("small", {"phi": [2, 1]}, book=book, html=False, plot="small-slope")
     with index.with_name("numbers.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -556,6 +558,10 @@ def test_sweep_on_a_scheduler_gives_the_same(book):
 def test_whole_book_gives_chapters_the_parameters_that_they_have(book, quick):
     with pytest.raises(BookError, match=r"^no chapter has a parameter 'psi': law, phi"):
         rerun_book({"psi": 1}, book=book, html=False)
+    with pytest.raises(
+        BookError, match=r"^no chapter has a parameter 'sed' \(did you mean 'seeds'"
+    ):
+        rerun_book({"sed": 1}, book=book, html=False)
     with pytest.raises(BookError, match=r"^small: phi must be in "):
         rerun_book({"phi": -1}, book=book, html=False)
     assert not quick
