@@ -37,6 +37,7 @@ ENERGIES = (0.1, 0.5)
 ABOVE = (0.7, 1.1, 1.2, 1.5, 2.0, 4.0)  # energies over the critical one
 DENSE = 48  # the largest width of which matrices are built
 LAW_PHI = 4  # 1/phi of the window
+SLIDERS = (100, 125, 167, 250, 333, 500, 800), (20, 50, 100, 300, 1000)  # 1000 phi and energy
 
 Real = NDArray[np.float64]
 
@@ -190,18 +191,22 @@ def moments(inverse_phi: int, n: int, number: int) -> Iterator[str]:
 
 def plan_spectra() -> list[Group]:
     """Networks whose whole spectra are stored."""
-    counts = {16: 12, 24: 3, 32: 1}
+    counts = {16: 12, 24: 6, 32: 3}
     relu = [
-        (1, p, e, n, k) for n, c in counts.items() for k in range(c) for p in (2, 4) for e in (0, 1)
+        (1, p, e, n, k)
+        for n, c in counts.items()
+        for k in range(c)
+        for p in (2, 4, 8)
+        for e in (0, 1)
     ]
     return relu + [(0, p, e, 24, k) for k in range(2) for p in (2, 4) for e in (0, 1)]
 
 
 def plan_scale() -> list[Group]:
-    """Networks of all sizes; dense matrices of 48 and the largest, which take longest, last."""
-    counts = {16: 12, 32: 4, 96: 2, 192: 2, 384: 2, 48: 1}
+    """Networks of all sizes; the largest, which take longest, last."""
+    counts = {16: 12, 32: 4, 96: 2, 192: 1, 384: 1}
     plan = [(n, k) for n, c in counts.items() for k in range(c)]
-    large = [(1, 2, 1000, 0), (0, 2, 1000, 0), (1, 8, 600, 0)]
+    large = [(1, 2, 48, 0), (1, 2, 1000, 0), (0, 2, 1000, 0), (1, 8, 600, 0)]
     return [(relu, p, n, k) for n, k in plan for relu, p in ((1, 2), (0, 2), (1, 8))] + large
 
 
@@ -220,7 +225,7 @@ TABLES = {
         "index and density smoothed by a Cauchy law of width .02 on 121 points from -1.5 to 3",
         "permille,energy,free,index,pdf",
         2,
-        lambda: [(p, e) for p in (125, 250, 500) for e in (100, 300)],
+        lambda: [(p, e) for p in SLIDERS[0] for e in SLIDERS[1]],
         density,
     ),
     "moments": Table(
