@@ -39,7 +39,7 @@ PROSE = r"""# A small chapter
 
 By {cite:t}`someone1999`, as {eq}`here` and {eq}`another-chapter` say,
 {doc}`theory`, {ref}`section-there`, {ref}`those <chapter-there>`, {numref}`figure-there`,
-{prf:ref}`theorem-there`, {func}`hessrmt.book.rerun`.
+{prf:ref}`theorem-there`, {func}`hessrmt.book.rerun`, {doc}`intro`.
 
 $$\rho(x) = \tfrac{1}{2\pi}\sqrt{4 - x^2}$$ (here)
 
@@ -314,6 +314,13 @@ def test_folder_names_are_short_and_safe():
 
 
 def test_rerun_with_a_page(book):
+    """One page of the book is built, theory, and there is a list of functions."""
+    built = book.parent / "_build" / "html"
+    (built / "book").mkdir(parents=True)
+    (built / "book" / "theory.html").touch()
+    listed = zlib.compress(b"hessrmt.book.rerun py:function 1 book/api.html#$ -\n")
+    head = b"# Sphinx inventory version 2\n# Project: A\n# Version: 1\n# ... using zlib.\n"
+    (built / "objects.inv").write_bytes(head + listed)
     before = contents(book.parent)
     result = rerun("small", {"phi": 2, "law": "sign"}, book=book)
     place = Path("out/small/phi=2.0,law=sign").resolve()
@@ -336,24 +343,10 @@ def test_rerun_with_a_page(book):
     assert "Figure 2.1 A disc." in re.sub(r"\s+", " ", text)
     flat = re.sub(r"\s+", " ", text)
     assert "By Someone [1999], as (2.1) and (3.1) say, Ann’s theory, Of H_0, those," in flat
-    assert "those, Figure 3.1, Theorem 3.1, hessrmt.book.rerun()." in flat
-    for link in re.findall(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"([^\"]+)\"", page):
-        assert not re.match(r"(\w+:)?//", link)
-        assert (result.page.parent / re.sub(r"[?#].*", "", link)).is_file()
-
-
-def test_a_page_leads_to_the_rest_of_the_book_where_it_is_built(book, quick):
-    built = book.parent / "_build" / "html"
-    (built / "book").mkdir(parents=True)
-    (built / "book" / "theory.html").touch()
-    listed = zlib.compress(b"hessrmt.book.rerun py:function 1 book/api.html#$ -\n")
-    head = b"# Sphinx inventory version 2\n# Project: A\n# Version: 1\n# ... using zlib.\n"
-    (built / "objects.inv").write_bytes(head + listed)
-    page = rerun("small", book=book).page
-    links = re.findall(r'<a class="reference [^>]*href="([^"#]*)(#[^"]*)?"', page.read_text())
-    place = (page.parent, built / "book")
-    there = {a for name, a in links if (place[0] / name).resolve() == place[1] / "theory.html"}
-    assert there == {
+    assert "those, Figure 3.1, Theorem 3.1, hessrmt.book.rerun(), Introduction." in flat
+    links = re.findall(r'<a class="reference [^>]*href="([^"#]*)(#[^"]*)?"', page)
+    ends = [((result.page.parent / name).resolve(), anchor) for name, anchor in links]
+    assert {anchor for end, anchor in ends if end == built / "book" / "theory.html"} == {
         "",
         "#equation-another-chapter",
         "#section-there",
@@ -361,8 +354,11 @@ def test_a_page_leads_to_the_rest_of_the_book_where_it_is_built(book, quick):
         "#figure-there",
         "#theorem-there",
     }
-    outside = [(page.parent / name).resolve() for name, _ in links if "_build" in name]
-    assert built / "book" / "api.html" in outside
+    assert (built / "book" / "api.html", "#hessrmt.book.rerun") in ends
+    assert not [end for end, _ in ends if end.stem == "intro"]
+    for link in re.findall(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"([^\"]+)\"", page):
+        assert not re.match(r"(\w+:)?//", link)
+        assert (result.page.parent / re.sub(r"[?#].*", "", link)).is_file()
 
 
 def test_a_failing_cell_leaves_the_earlier_result_and_the_book(book):
