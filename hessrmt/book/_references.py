@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from hessrmt.book.contents import chapter_numbers, read_yaml, toc_files
 
-__all__ = ["inventory", "references"]
+__all__ = ["address", "inventory", "references"]
 
 _OPTIONS = r"[^\n]*\n(?:[ \t]*:(?!label|name)\w+:[^\n]*\n)*[ \t]*:(?:label|name):[ \t]*"
 _MARK = re.compile(
@@ -49,9 +49,9 @@ def references(root: Path, page: Path) -> dict[str, dict[str, list[str]]]:
     for file in toc_files(read_yaml(root / "_toc.yml", texts=True)):
         name = file.removesuffix(".ipynb").removesuffix(".md")
         texts = "\n\n".join(_texts(root / name))
-        address = _address(root / "_build" / "html" / f"{name}.html", page)
+        at = address(root / "_build" / "html" / f"{name}.html", page)
         if heading := re.search(r"^#\s+(.+)$", texts, re.MULTILINE):
-            found.setdefault("std:doc", {})[f"/{name}"] = [_plain(heading[1]), address, ""]
+            found.setdefault("std:doc", {})[f"/{name}"] = [_plain(heading[1]), at, ""]
         count: Counter[str] = Counter()
         for role, label, text in _marks(texts):
             shown, place = text, label
@@ -61,7 +61,7 @@ def references(root: Path, page: Path) -> dict[str, dict[str, list[str]]]:
             if role == "math:eq":
                 shown, place = f"({shown.removeprefix('Equation ')})", f"equation-{label}"
             key = label.lower() if role.startswith("std:") else label
-            found.setdefault(role, {})[key] = [shown, address, place]
+            found.setdefault(role, {})[key] = [shown, at, place]
     return found
 
 
@@ -76,12 +76,12 @@ def inventory(root: Path, page: Path) -> dict[str, list[str]]:
         A page at the top of those that refer.
     """
     listed = root / "_build" / "html" / "objects.inv"
-    address = _address(listed, page)
-    return {"book": [address.removesuffix("/objects.inv"), str(listed)]} if address else {}
+    at = address(listed, page)
+    return {"book": [at.removesuffix("/objects.inv"), str(listed)]} if at else {}
 
 
-def _address(html: Path, page: Path) -> str:
-    """Where a page lies, as seen from another one; empty where it is not."""
+def address(html: Path, page: Path) -> str:
+    """Return where a page lies, as seen from another one; nothing if there is none."""
     if not html.is_file() or html.anchor != page.anchor:
         return ""
     return quote(Path(os.path.relpath(html, page.parent)).as_posix())

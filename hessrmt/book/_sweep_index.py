@@ -40,7 +40,7 @@ _HEAD = """<!DOCTYPE html>
   img {{ max-width: 100%; background: white }}
   table {{ border-collapse: collapse; width: max-content }}
   th, td {{ padding: 0.3rem 1rem 0.3rem 0; text-align: left; border-bottom: 1px solid #8886 }}
-  th, td {{ max-width: 20rem; vertical-align: top }}
+  th, td {{ max-width: min(20rem, 36vw); vertical-align: top }}
   th {{ vertical-align: bottom }}
   tr > :first-child {{ position: sticky; left: 0; background: Canvas }}
 </style>

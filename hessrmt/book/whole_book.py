@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from hessrmt.book._references import address
 from hessrmt.book._sweep_index import write_page
 from hessrmt.book.contents import BookError, chapters, closest
 from hessrmt.book.reruns import Job, Result, plan_jobs, run_job
@@ -69,9 +70,13 @@ def rerun_book(
         except BookError as error:
             failures[name] = str(error)
     top = os.path.realpath(out)
+    index = Path(top) / "index.html"
     rows = []
     for chapter in every:
         given, shown = "", "as in the book"
+        there = chapter.root / "_build" / "html" / chapter.path.relative_to(chapter.root)
+        if at := address(there.with_suffix(".html"), index):
+            shown = f'<a href="{at}">{shown}</a>'
         if chapter.name in plan:
             job = plan[chapter.name]
             given = ", ".join(f"{name} = {value}" for name, value in job.values.items())
@@ -80,7 +85,6 @@ def rerun_book(
         if chapter.name in failures:
             shown = "failed"
         rows.append([escape(chapter.title), escape(given), shown])
-    index = Path(top) / "index.html"
     note = "<p>A chapter has been given the parameters that it has.\n"
     write_page(index, "The book", ["chapter", "parameters", "result"], rows, note)
     if failures:

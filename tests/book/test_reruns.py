@@ -566,6 +566,12 @@ def test_whole_book_gives_chapters_the_parameters_that_they_have(book, quick):
     assert index == Path("out/index.html").resolve()
     assert '<td>phi = 1.0<td><a href="small/phi%3D1.0/small.ipynb">' in page
     assert page.count("<td>as in the book") == 1
+    built = book.parent / "_build" / "html" / "book" / "plain.html"
+    built.parent.mkdir(parents=True)
+    built.touch()
+    page = rerun_book({"phi": 1}, book=book, html=False)[0].read_text(encoding="utf-8")
+    (address,) = re.findall('<td><a href="([^"]*)">as in the book', page)
+    assert (index.parent / address).resolve() == built
 
 
 def test_whole_book_says_which_chapter_has_failed(book):
