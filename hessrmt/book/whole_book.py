@@ -74,8 +74,8 @@ def rerun_book(
     rows = []
     for chapter in every:
         given, shown = "", "as in the book"
-        there = chapter.root / "_build" / "html" / chapter.path.relative_to(chapter.root)
-        if at := address(there.with_suffix(".html"), index):
+        built = chapter.root / "_build" / "html" / chapter.path.relative_to(chapter.root)
+        if at := address(built.with_suffix(".html"), index):
             shown = f'<a href="{at}">{shown}</a>'
         if chapter.name in plan:
             job = plan[chapter.name]
