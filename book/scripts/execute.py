@@ -195,7 +195,7 @@ def build(folder: Path, jobs: int) -> list[str]:
     runs = []
     for run in filter(None, map(read, filter(Path.is_file, paths))):
         if found := compared.get(ROOT / run.path.relative_to(executed)):
-            run.notebook = nbformat.from_dict(found)
+            run.notebook = nbformat.reads(json.dumps(found), as_version=4)
             finished(run)
         else:
             runs.append(run)

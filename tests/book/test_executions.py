@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_cache import get_cache
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from hessrmt.book import compared_execution
@@ -26,7 +27,7 @@ def checkout(tmp_path_factory):
         printed = [new_output("stream", name="stdout", text=text)]
         drawn = "# NBVAL_IGNORE_OUTPUT\nimport os\nos.getpid()"
         cells = [
-            new_code_cell("print(1 + 1)", outputs=printed, execution_count=1),
+            new_code_cell(f"print(1 + 1)  # {name}", outputs=printed, execution_count=1),
             new_code_cell(drawn, execution_count=2),
         ]
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -86,6 +87,11 @@ def test_pages_show_it_and_the_other_chapters_are_executed(checkout, monkeypatch
         nbformat.read(checkout / "_build" / "executed" / "book" / f"{name}.ipynb", 4)
         for name in ("same", "other")
     )
+    # Jupyter-book finds both by the chapters as they are stored, and executes nothing.
+    cache = get_cache(checkout / "_build" / ".jupyter_cache")
+    for name in ("same", "other"):
+        stored = nbformat.read(checkout / "book" / f"{name}.ipynb", 4)
+        assert cache.match_cache_notebook(stored).uri.endswith(f"{name}.ipynb")
     assert [cell.outputs for cell in shown.cells] == [cell["outputs"] for cell in kept["cells"]]
     assert other.cells[0].outputs[0].text == "2\n"
     assert sorted(p.name for p in (checkout / "_build").iterdir()) == [
