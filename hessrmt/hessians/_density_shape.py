@@ -17,7 +17,7 @@ Real: TypeAlias = NDArray[np.float64]
 
 _GRID = np.geomspace(1e-4, 100.0, 80)  # where the support is looked for, over the scale
 _SILENT = 1e-5  # density times scale that counts as none
-_NODES = 160
+_NODES, _MOST_NODES = 160, 400  # on an interval
 
 
 class DensityShape:
@@ -63,7 +63,10 @@ class DensityShape:
         pieces: list[tuple[float, float]] = []
         for low, high in self.support:
             pieces += [(low, 0.0), (0.0, high)] if low < 0 < high else [(low, high)]
-        return tuple(SupportInterval.of(low, high, self._density, _NODES) for low, high in pieces)
+        return tuple(
+            SupportInterval.of(low, high, self._density, _NODES, _MOST_NODES)
+            for low, high in pieces
+        )
 
     @cached_property
     def total(self) -> float:

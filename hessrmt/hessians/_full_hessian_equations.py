@@ -61,10 +61,12 @@ _NODES = 10  # Gauss nodes of lambda for the crossings: 24 of them move densitie
 _MANY_NODES, _FEW_EXAMPLES = 32, 0.06  # at small c the law is a mixture in which single nodes show
 _T_NODES = 20
 _BATCH = 48  # points side by side, whose arrays stay in cache
+_TOGETHER = 7  # points that begin at one solution
 _FINE = 1e-6  # height over |z| from which the iteration reaches the real axis itself
 _FINEST = 1e-11  # height that counts as none, where that fails: next to an edge
 _AT_EDGE = 4e-6  # height that stands where the iteration stalls: within 1e-6 of an edge
 _ROUGH = 1e-4  # tolerance on the way
+_ROUGH_AT_ATOM = 1e-7  # the same where 0 is an atom: small omegas next to it decide on the branch
 _TOLERANCE = 1e-9
 _STEPS = 60
 _LAST_STEPS = 400  # near an edge convergence is slow
@@ -113,6 +115,8 @@ class FullHessianEquations:
         self._restrict = coarse.T @ (waves[:_NODES] * self._lam_weight)
         self._extend = waves[:_NODES].T @ (coarse * self._weight)
         self._t, self._t_weight = spectrum_of_examples(self.ratio, _T_NODES)
+        atom = phi > 2 * self._weights[self._slopes != 0].sum()
+        self._rough = _ROUGH_AT_ATOM if atom and not crossing else _ROUGH
         self._sigma = averages.linear**2 / self.ratio * self._t + averages.nonlinear
 
     def solve(self, z: Complex, epsilon: float, near: bool = True) -> Complex:
@@ -125,8 +129,9 @@ class FullHessianEquations:
         epsilon : float
             Energy, >= 0.
         near : bool
-            Whether to come down to `z` from far above. Otherwise the iteration starts at `z`
-            itself, which is faster far from the real axis, and comes from above where it fails.
+            Whether to come down to each `z` from far above. Otherwise points are taken a few at a
+            time, the largest first, and the rest begins at the last solution: for points that lead
+            from far away along a line off the axis.
 
         Raises
         ------
@@ -134,16 +139,21 @@ class FullHessianEquations:
             If the iteration does not converge at some point, which the message names.
         """
         out = np.empty(z.shape, dtype=np.complex128)
-        for i in range(0, z.size, _BATCH):
-            part = z[i : i + _BATCH]
-            if near:
-                unknowns = self.continued(part, epsilon)
-            else:
-                start = self._start(part, epsilon)
-                unknowns, solved = self._iterate(part, epsilon, start, _TOLERANCE, _STEPS)
-                if not solved.all():
-                    unknowns[~solved] = self.continued(part[~solved], epsilon)
-            out[i : i + _BATCH] = self.resolvent(part, epsilon, unknowns)
+        if near:
+            for i in range(0, z.size, _BATCH):
+                part = z[i : i + _BATCH]
+                out[i : i + _BATCH] = self.resolvent(part, epsilon, self.continued(part, epsilon))
+            return out
+        inwards = np.argsort(-np.abs(z), kind="stable")
+        start = self._start(z[inwards[:1]], epsilon)
+        for i in range(0, z.size, _TOGETHER):
+            rows = inwards[i : i + _TOGETHER]
+            begin = np.repeat(start, rows.size, axis=0)
+            unknowns, solved = self._iterate(z[rows], epsilon, begin, _TOLERANCE, _STEPS)
+            if not solved.all():
+                unknowns[~solved] = self.continued(z[rows[~solved]], epsilon)
+            out[rows] = self.resolvent(z[rows], epsilon, unknowns)
+            start = unknowns[-1:]
         return out
 
     def continued(self, z: Complex, epsilon: float) -> Complex:
@@ -151,7 +161,7 @@ class FullHessianEquations:
         scale = self._scale + 2 * np.sqrt(epsilon * self.ratio)
         height = np.maximum(8 * scale, 2 * np.abs(z))
         high = z + 1j * height
-        unknowns, good = self._iterate(high, epsilon, self._start(high, epsilon), _ROUGH, 200)
+        unknowns, good = self._iterate(high, epsilon, self._start(high, epsilon), self._rough, 200)
         _require(good, z)
         height /= np.maximum(np.abs(z), 1e-3 * scale)  # from here on in units of this
         unit = np.imag(high - z) / height
@@ -166,7 +176,7 @@ class FullHessianEquations:
                 here + 1j * target * unit[active],
                 epsilon,
                 unknowns[active],
-                np.where(low, _TOLERANCE, _ROUGH),
+                np.where(low, _TOLERANCE, self._rough),
                 _LAST_STEPS if low.any() else _STEPS,
             )
             moved = active[good]
@@ -206,7 +216,11 @@ class FullHessianEquations:
     def _iterate(
         self, z: Complex, epsilon: float, start: Complex, tolerance: float | Real, most: int
     ) -> tuple[Complex, NDArray[np.bool_]]:
-        """Fixed point at `z`, and whether it was found and is the physical one."""
+        r"""Fixed point at `z`, and whether it was found and can be the physical one.
+
+        The transform of a law has :math:`-\operatorname{Im}G \ge |G|^2\operatorname{Im}z`
+        (Jensen).
+        """
         with np.errstate(all="ignore"):  # iterates may run away: not finite is not good
             unknowns, good = anderson(
                 lambda rows, u: self.step(z[rows], epsilon, u),
@@ -215,8 +229,9 @@ class FullHessianEquations:
                 most,
             )
             g = self.resolvent(z, epsilon, unknowns)
+            excess = g.imag + z.imag * np.abs(g) ** 2
         slack = np.maximum(10 * np.broadcast_to(tolerance, z.shape), 1e-5)
-        return unknowns, good & (g.imag <= slack * np.abs(g))
+        return unknowns, good & (excess <= slack * np.abs(g))
 
     # -- the equations -----------------------------------------------------------------------------
 

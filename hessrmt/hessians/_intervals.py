@@ -115,8 +115,8 @@ class SupportInterval(NamedTuple):
         """Integrate a density from `low` to `high`, on so many nodes.
 
         They are spread evenly over panels of 16. A panel whose series does not fade out to 1e-5 of
-        the mass, as next to a kink or in the shadow of much larger scales, is halved as long as
-        there are no more than `most` nodes in all.
+        the mass, as next to a kink or in the shadow of much larger scales, is halved, the worst
+        ones where there would be more than `most` nodes in all.
 
         Examples
         --------
@@ -139,10 +139,10 @@ class SupportInterval(NamedTuple):
             series[:, 0] /= 2
             used += angle.size
             mass = max(mass, float(np.abs(width * (series @ _MEANS)).sum()))
-            rough = np.abs(series[:, -3:]).max(axis=1) * width > _ROUGH * mass
-            rough &= width > _LEAST
-            if used + 2 * _PANEL * rough.sum() > most:
-                rough[:] = False
+            rest = np.abs(series[:, -3:]).max(axis=1) * width
+            rough = (rest > _ROUGH * mass) & (width > _LEAST)
+            room = max(0, (most - used) // (2 * _PANEL))
+            rough[np.argsort(-np.where(rough, rest, 0.0))[room:]] = False
             done.append((left[~rough], width[~rough], series[~rough]))
             half = width[rough] / 2
             left = np.concatenate([left[rough], left[rough] + half])

@@ -26,11 +26,14 @@ Real: TypeAlias = NDArray[np.float64]
 Complex: TypeAlias = NDArray[np.complex128]
 
 _INDEX_NODES = 28
-# Ratios between which the law is not looked at for mass that it lacks.
-# It was not found there, but for linear networks at epsilon phi above 0.3: then `cdf` raises.
-_ANALYTIC = {"relu": (0.0, 1.3), "tanh": (0.0, 0.5), "linear": (0.12, 1.3)}
+# Ratios between which, and epsilon phi up to which, the law was never found to lack mass.
+_ANALYTIC = {
+    "relu": (0.0, 1.1, np.inf),
+    "tanh": (0.0, 0.5, np.inf),
+    "linear": (0.15, 0.75, 0.25),
+}
 _MASS_ERROR = 1e-3
-_CLOSEST = 1e-5  # distance to an atom, over the scale, from which the density is taken
+_CLOSEST = 4e-4  # distance to an atom, over its mass and the scale, at which the density is taken
 
 
 class _Solved(NamedTuple):
@@ -76,12 +79,12 @@ class FullHessianLaw:
     is the law of H0.
 
     With one crossing put in and others left out, the equations need not have a solution that is
-    analytic in the half-plane: at some energies, for phi above 1.3 (tanh: above 0.5, linear: also
-    below 0.12), its density lacks up to 1 % of its mass. Where more than 1e-3 is lacking the
-    equations are solved without the crossing; they then have mass 1, and exact moments up to
-    order 5. `crossing` says which it is; at these phi the first call takes the seconds that it
-    takes to know. Linear networks with epsilon phi above 0.3 may lack as much; there the crossing
-    is kept for its moments, and `cdf` refuses.
+    analytic in the half-plane: at some energies, for phi above 1.1 (tanh: above 0.5, linear:
+    outside [0.15, 0.75], or with epsilon phi above 0.25), its density lacks up to 1 % of its mass,
+    or some points have no solution. There the equations are solved without the crossing: they then
+    have mass 1, and differ by up to 0.006 in their distribution. `crossing` says which it is; at
+    these phi the first call takes the seconds that it takes to know. `moment` keeps the crossing in
+    all cases.
 
     For ReLU H has n more eigenvalues of order n, which are not part of the law. If phi > 1 a unit
     is active on fewer examples than there are inputs: an atom at 0, of mass (1 - 1/phi)/2. The
@@ -142,14 +145,20 @@ class FullHessianLaw:
         return ((0.0, self._atom_mass),) if self._atom_mass > 0 else ()
 
     def moment(self, k: int) -> float:
-        r"""The k-th moment, :math:`\frac1{2\pi i}\oint z^kG\,dz` around the spectrum; `k` >= 0."""
+        r"""The k-th moment, :math:`\frac1{2\pi i}\oint z^kG\,dz` around the spectrum; `k` >= 0.
+
+        Always with the crossing, so that it is exact up to order 7; see the notes.
+        """
         k = integer("k", k, "[0, inf)")
         low, high = self.support()[0][0], self.support()[-1][1]
         points = 64 + 2 * k
         turn = np.exp(2j * np.pi * (np.arange(points) + 0.5) / points)
         middle, radius = (low + high) / 2, high - low
         z = middle + radius * turn
-        return float(np.mean(z**k * self.stieltjes(z) * radius * turn).real)
+        equations = FullHessianEquations(self.phi, self.activation)
+        upper = np.where(z.imag < 0, z.conj(), z)
+        G = equations.solve(upper, self.epsilon)
+        return float(np.mean((z**k * np.where(z.imag < 0, G.conj(), G) * radius * turn).real))
 
     def stieltjes(self, z: ArrayLike) -> Complex:
         r"""Stieltjes transform :math:`G(z) = \int \rho(t)/(z-t)\,dt`.
@@ -279,10 +288,15 @@ class FullHessianLaw:
     def _chosen(self) -> _Solved:
         """With the crossing, unless the density lacks mass: then without."""
         found = self._solved(crossing=True)
-        low, high = _ANALYTIC[self.activation]
-        if low <= self.phi <= high or self.epsilon == 0:
+        low, high, most = _ANALYTIC[self.activation]
+        known = low <= self.phi <= high and self.epsilon * self.phi <= most
+        if known or self.epsilon == 0:
             return found
-        if self._lacks(found.shape) > _MASS_ERROR:
+        try:
+            lacks = self._lacks(found.shape)
+        except RuntimeError:  # where there is no such law, some points have no solution
+            lacks = 1.0
+        if lacks > _MASS_ERROR:
             found = self._solved(crossing=False)
             self._with_mass(found)
         return found
@@ -304,8 +318,9 @@ class FullHessianLaw:
 
     @property
     def _atom_mass(self) -> float:
-        active = float(self._averages.weights[self._averages.slopes != 0].sum())
-        return max(0.0, 1 - 2 * active / self.phi) / 2 if self.phi > 2 * active else 0.0
+        rank = 2 * self._averages.weights[self._averages.slopes != 0].sum()
+        mass = max(0.0, 1 - float(rank) / self.phi) / 2
+        return mass if mass > 1e-9 else 0.0  # at phi = 1 it is rounding
 
     @property
     def _singular(self) -> bool:
@@ -318,7 +333,7 @@ class FullHessianLaw:
 
     def _density(self, x: Real, equations: FullHessianEquations) -> Real:
         if self._atom_mass > 0:  # the density is smooth at the atom, but lost in its rounding
-            closest = _CLOSEST * self._scale
+            closest = _CLOSEST * self._atom_mass * self._scale
             x = np.where(np.abs(x) < closest, np.copysign(closest, x), x)
         g = equations.solve(x.astype(np.complex128), self.epsilon)
         return np.asarray(np.maximum(-g.imag, 0.0) / np.pi)

@@ -16,6 +16,8 @@ Complex: TypeAlias = NDArray[np.complex128]
 
 _TOLERANCE = 1e-11  # of a step
 _STEPS = 200
+_FEW_STEPS = 40
+_INSIDE = 1e-6  # imaginary part over the scale, of what is inside the half-plane
 _RUNGS = (1.0, 1e-2, 1e-4, 1e-6, 1e-8)  # heights above a real point, over the scale
 _CDF_NODES = 40
 
@@ -120,21 +122,37 @@ class FreeSum:
         return float(self.cdf(0.0))
 
     def _subordination(self, z: Complex) -> Complex:
-        r"""The subordination function :math:`\omega_1`, at Im z >= 0."""
+        r"""The subordination function :math:`\omega_1`, at Im z >= 0.
+
+        A fixed point inside the half-plane is the only one (Denjoy & Wolff), and taken wherever it
+        is found from. Where none is, outside the support, the point is reached from above.
+        """
+        w, solved = self._fixed_point(z, z + 1j * self._scale, _FEW_STEPS)
+        (left,) = np.nonzero(~solved | (w.imag <= _INSIDE * self._scale))
+        if left.size:
+            w[left] = self._from_above(z[left])
+        return w
+
+    def _from_above(self, z: Complex) -> Complex:
         w = z + 1j * self._scale
         for height in _RUNGS:
             lifted = z + 1j * np.maximum(height * self._scale - z.imag, 0.0)
-            w = self._fixed_point(lifted, w)
-        real = z.imag < _RUNGS[-1] * self._scale
-        if real.any():
-            w[real] = self._fixed_point(z[real], w[real], strict=False)
+            w, solved = self._fixed_point(lifted, w, _STEPS)
+            if not solved.all():
+                raise RuntimeError(f"no convergence of {self!r} at z = {lifted[~solved][0]}")
+        (real,) = np.nonzero(z.imag < _RUNGS[-1] * self._scale)
+        last, solved = self._fixed_point(z[real], w[real], _STEPS)
+        w[real[solved]] = last[solved]
         return w
 
-    def _fixed_point(self, z: Complex, start: Complex, strict: bool = True) -> Complex:
-        """Solve w = z + h_B(z + h_A(w)); if not strict, points that fail stay at their start."""
+    def _fixed_point(
+        self, z: Complex, start: Complex, steps: int
+    ) -> tuple[Complex, NDArray[np.bool_]]:
+        """Solve w = z + h_B(z + h_A(w)), and say where that succeeds."""
         w, before, change = start.copy(), start.copy(), np.zeros_like(start)
+        solved = np.zeros(z.shape, dtype=np.bool_)
         active = np.arange(z.size)
-        for step in range(_STEPS):
+        for step in range(steps):
             at, here = w[active], z[active]
             f = here + self._h(self.second, here + self._h(self.first, at)) - at
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -144,13 +162,11 @@ class FreeSum:
             before[active], change[active] = at, f
             w[active] = np.where(plain, at + f, secant)
             small = np.abs(f) <= _TOLERANCE * (np.abs(at) + self._scale)
+            solved[active[small]] = True
             active = active[~small]
             if not active.size:
-                return w
-        if strict:
-            raise RuntimeError(f"no convergence of {self!r} at z = {z[active][0]}")
-        w[active] = start[active]
-        return w
+                break
+        return w, solved
 
     @staticmethod
     def _h(law: Any, w: Complex) -> Complex:

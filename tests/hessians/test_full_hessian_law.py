@@ -138,7 +138,7 @@ def exact_coefficient(k, j, phi, activation):
 
 def coefficients(law_at, k, middle, radius):
     """Coefficients of moment k in epsilon, from contours at as many energies."""
-    energies = np.arange(k // 2 + 1) / 4
+    energies = np.arange(k // 2 + 1) / 8  # where the crossing is there
     turn = np.exp(2j * np.pi * (np.arange(96) + 0.5) / 96)
     z = middle + radius * turn
     moments = [np.mean(z**k * law_at(e).stieltjes(z) * radius * turn).real for e in energies]
@@ -322,7 +322,14 @@ def test_bad_arguments():
 
 
 @pytest.mark.parametrize(
-    ("phi", "epsilon", "activation"), [(1.445, 0.5731, "relu"), (0.711, 0.661, "tanh")]
+    ("phi", "epsilon", "activation"),
+    [
+        (1.445, 0.5731, "relu"),
+        (0.711, 0.661, "tanh"),
+        (0.8, 3.0, "linear"),
+        (1.8, 0.3, "relu"),  # next to the atom the solution is lost, if looked for too coarsely
+        (2.0, 100.0, "relu"),  # with the crossing there are points without a solution
+    ],
 )
 def test_without_the_crossing_where_with_it_mass_is_lacking(phi, epsilon, activation):
     """Equations with the crossing have a branch point off the axis there."""
@@ -336,6 +343,17 @@ def test_without_the_crossing_where_with_it_mass_is_lacking(phi, epsilon, activa
     assert np.trapezoid(law.pdf(x), x) + atom == pytest.approx(1, abs=1e-3)  # not made up
     assert law.moment(1) == pytest.approx(law.mean(), rel=1e-7)
     assert law.moment(2) == pytest.approx(law.var() + law.mean() ** 2, rel=1e-6)
+
+
+def test_moments_keep_the_crossing():
+    """Without it the sixth moment would be another."""
+    law = FullHessianLaw(0.5, 3.0, "linear")
+    assert not law.crossing
+    exact = sum(3.0 ** (j // 2) * exact_coefficient(6, j, 0.5, "linear") for j in (0, 2, 4, 6))
+    assert law.moment(6) == pytest.approx(exact, rel=1e-6)
+    z = 30 * np.exp(2j * np.pi * (np.arange(64) + 0.5) / 64)
+    without = np.mean(z**7 * law.stieltjes(z)).real
+    assert abs(without / exact - 1) > 1e-3
 
 
 def test_the_crossing_is_there_where_it_can_be():
