@@ -18,6 +18,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ Limits = tuple[float, float]
 Pair = tuple[ArrayLike, ArrayLike]
 
 WIDTH, HEIGHT = 10_000, 6_000  # of the plot, in units of the SVG; coordinates are whole numbers
+_LINE = 56  # characters that fit below a picture
 VIEW_BOX = f"-1400 -300 {WIDTH + 1800} {HEIGHT + 900}"  # with room for the numbers at the axes
 # Colours that stand out from white and from black, each with a pattern of dashes in pixels.
 LOOKS = (("#0072b2", ()), ("#d55e00", (7, 4)), ("#009e73", (2, 3)), ("#cc79a7", (9, 3, 2, 3)))
@@ -214,7 +216,7 @@ class Explorer:
                 else:
                     ax.fill(x, y, color="#cccccc", label=s.label)
             lines = (self._xlabel, self._state, self._notes[self._frame])
-            ax.set_xlabel("\n".join(line for line in lines if line))
+            ax.set_xlabel("\n".join(fill(line, _LINE) for line in lines if line))
             ax.set(xlim=self._xlim, ylim=self._ylim, ylabel=self._ylabel)
             if len(self._series) > 1:
                 ax.legend(frameon=False, handlelength=2.6)

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import yaml
 from docutils import nodes
+from docutils.utils import new_document
 
-from hessrmt.book import _numbers
+from hessrmt.book import _folds, _numbers
 from hessrmt.book.contents import chapter_numbers
 
 
@@ -43,3 +44,11 @@ def test_figures_count_within_their_chapter():
     assert env.toc_secnumbers["book/two"] == {"": (4,), "#model": (), "#law": ()}
     assert entries[0]["secnumber"] == (4,)
     assert "secnumber" not in entries[1]
+
+
+def test_what_is_folded_is_printed_on_paper_without_its_code():
+    page = new_document("page")
+    page += nodes.container(classes=["cell", "tag_hide-cell", "tag_audit"])
+    for kind, shown in (("html", "tag_hide-cell"), ("latex", "tag_hide-input")):
+        _folds._show(SimpleNamespace(builder=SimpleNamespace(format=kind)), page)
+        assert page.children[0]["classes"] == ["cell", shown, "tag_audit"]
