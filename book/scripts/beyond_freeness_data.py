@@ -206,7 +206,7 @@ def plan_scale() -> list[Group]:
     """Networks of all sizes; the largest, which take longest, last."""
     counts = {16: 12, 32: 4, 96: 2, 192: 1, 384: 1}
     plan = [(n, k) for n, c in counts.items() for k in range(c)]
-    large = [(1, 2, 48, 0), (1, 2, 1000, 0), (0, 2, 1000, 0), (1, 8, 600, 0)]
+    large = [(1, 2, 48, 0), (1, 8, 192, 1), (1, 2, 1000, 0), (0, 2, 1000, 0), (1, 8, 600, 0)]
     return [(relu, p, n, k) for n, k in plan for relu, p in ((1, 2), (0, 2), (1, 8))] + large
 
 

@@ -97,6 +97,11 @@ class FullHessianEquations:
         ``"relu"``, ``"tanh"`` or ``"linear"``.
     crossing : bool
         Whether the first crossing of E with A is put in; if not, X1 to X3 are 0.
+
+    Attributes
+    ----------
+    atom_mass : float
+        Mass at 0 at any energy: half the share of a unit's inputs that its examples do not reach.
     """
 
     def __init__(self, phi: float, activation: str, crossing: bool = True) -> None:
@@ -115,8 +120,10 @@ class FullHessianEquations:
         self._restrict = coarse.T @ (waves[:_NODES] * self._lam_weight)
         self._extend = waves[:_NODES].T @ (coarse * self._weight)
         self._t, self._t_weight = spectrum_of_examples(self.ratio, _T_NODES)
-        atom = phi > 2 * self._weights[self._slopes != 0].sum()
-        self._rough = _ROUGH_AT_ATOM if atom and not crossing else _ROUGH
+        # A unit may be active on fewer examples than inputs; at phi = 1 by rounding only.
+        missing = 1 - 2 * float(self._weights[self._slopes != 0].sum()) / phi
+        self.atom_mass = missing / 2 if missing > 1e-9 else 0.0
+        self._rough = _ROUGH_AT_ATOM if self.atom_mass > 0 and not crossing else _ROUGH
         self._sigma = averages.linear**2 / self.ratio * self._t + averages.nonlinear
 
     def solve(self, z: Complex, epsilon: float, near: bool = True) -> Complex:

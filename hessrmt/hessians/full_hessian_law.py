@@ -155,10 +155,8 @@ class FullHessianLaw:
         turn = np.exp(2j * np.pi * (np.arange(points) + 0.5) / points)
         middle, radius = (low + high) / 2, high - low
         z = middle + radius * turn
-        equations = FullHessianEquations(self.phi, self.activation)
-        upper = np.where(z.imag < 0, z.conj(), z)
-        G = equations.solve(upper, self.epsilon)
-        return float(np.mean((z**k * np.where(z.imag < 0, G.conj(), G) * radius * turn).real))
+        G = self._transform(z, FullHessianEquations(self.phi, self.activation))
+        return float(np.mean(z**k * G * radius * turn).real)
 
     def stieltjes(self, z: ArrayLike) -> Complex:
         r"""Stieltjes transform :math:`G(z) = \int \rho(t)/(z-t)\,dt`.
@@ -185,9 +183,7 @@ class FullHessianLaw:
         array = complex_array(
             "z", z, domain, lambda z: np.isfinite(z) & ((z != 0) | (not singular))
         )
-        upper = np.where(array.imag < 0, array.conj(), array).ravel()
-        G = self._equations.solve(upper, self.epsilon).reshape(array.shape)
-        return np.asarray(np.where(array.imag < 0, G.conj(), G))[()]
+        return np.asarray(self._transform(array, self._equations))[()]
 
     def pdf(self, x: ArrayLike) -> Real:
         r"""Density of the continuous part, :math:`-\operatorname{Im}G(x+i0)/\pi`.
@@ -316,11 +312,9 @@ class FullHessianLaw:
             )
         return found.shape
 
-    @property
+    @cached_property
     def _atom_mass(self) -> float:
-        rank = 2 * self._averages.weights[self._averages.slopes != 0].sum()
-        mass = max(0.0, 1 - float(rank) / self.phi) / 2
-        return mass if mass > 1e-9 else 0.0  # at phi = 1 it is rounding
+        return FullHessianEquations(self.phi, self.activation).atom_mass
 
     @property
     def _singular(self) -> bool:
@@ -330,6 +324,11 @@ class FullHessianLaw:
     @cached_property
     def _scale(self) -> float:
         return self.mean() + float(np.sqrt(self.epsilon * self.phi))
+
+    def _transform(self, z: Complex, equations: FullHessianEquations) -> Complex:
+        upper = np.where(z.imag < 0, z.conj(), z)
+        G = equations.solve(upper.ravel(), self.epsilon).reshape(z.shape)
+        return np.asarray(np.where(z.imag < 0, G.conj(), G))
 
     def _density(self, x: Real, equations: FullHessianEquations) -> Real:
         if self._atom_mass > 0:  # the density is smooth at the atom, but lost in its rounding
